@@ -1,0 +1,206 @@
+"""One session, its clients, and the guards around every call.
+
+- The account guard: GetCallerIdentity is the first call, and a wrong account is the last.
+- `read_only()` makes any call that is not on the list of reads an error, so that a plan cannot write.
+- Every S3 call on our bucket carries ExpectedBucketOwner, by one event hook.
+- Against an emulator nothing of the user's AWS environment is read: no profile, no credentials, no proxy.
+
+Clients are made one after the other (a session is not thread-safe) and shared by all threads (a client is).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.config
+import botocore.session
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from ..config.model import Config
+from ..errors import AwsError, RefusedError
+from .account import Account
+from .retry import Retrier, Time
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
+_OWNED_CALLS = "before-parameter-build"
+
+
+class WriteRefusedError(Exception):
+    """A call that is not a read was made while only reads were allowed: a bug of ours, so no user's error."""
+
+
+class Aws:
+    """The one seam through which kinds and executions reach AWS."""
+
+    def __init__(
+        self,
+        session: botocore.session.Session,
+        account: Account,
+        bucket: str,
+        retrier: Retrier,
+        client_config: botocore.config.Config,
+    ) -> None:
+        self.account = account
+        self.retrier = retrier
+        self._session = session
+        self._bucket = bucket
+        self._config = client_config
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._read_only = False
+
+    def client(self, service: str) -> Any:
+        """The shared client of `service`, made on first use."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Within the block every call that is not a read raises WriteRefusedError before it leaves."""
+        self._read_only = True
+        try:
+            yield
+        finally:
+            self._read_only = False
+
+    def _make(self, service: str) -> Any:
+        client = self._session.create_client(
+            service,
+            region_name=self.account.region,
+            endpoint_url=self.account.endpoint_url,
+            config=self._config,
+        )
+        client.meta.events.register(_OWNED_CALLS, self._guard)
+        return client
+
+    def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        if self._read_only and not is_read(model.service_model.service_name, model.name):
+            raise WriteRefusedError(f"{model.service_model.service_name}:{model.name} during a plan")
+        shape = model.input_shape
+        owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket
+        if owned:
+            params.setdefault("ExpectedBucketOwner", self.account.account_id)
+
+
+def is_read(service: str, operation: str) -> bool:
+    """Whether a call changes nothing. AWS names reads consistently in every service we use."""
+    return operation.startswith(_READS)
+
+
+def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], None], time: Time) -> Aws:
+    """A checked connection: who we are has been asked and is who the configuration expects.
+
+    Raises AwsError without usable credentials, RefusedError in another account.
+    """
+    session = _session(config, endpoint_url)
+    account = Account(config.account_id, config.region, endpoint_url)
+    retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
+    aws = Aws(session, account, config.bucket.name, retrier, _client_config(endpoint_url))
+    _check_account(aws, config)
+    return aws
+
+
+def is_emulated(endpoint_url: str | None) -> bool:
+    """Whether `endpoint_url` is on this machine, where made-up credentials do."""
+    return endpoint_url is not None and urlsplit(endpoint_url).hostname in _LOOPBACK
+
+
+def _client_config(endpoint_url: str | None) -> botocore.config.Config:
+    settings: dict[str, Any] = {
+        "retries": {"mode": "standard", "total_max_attempts": 8},
+        "max_pool_connections": 32,
+        "user_agent_appid": "geopipe",
+    }
+    if is_emulated(endpoint_url):
+        # A proxy cannot reach our loopback, and path style needs no name resolution of bucket hosts.
+        settings |= {"proxies": {}, "s3": {"addressing_style": "path"}}
+        settings["retries"] = {"mode": "standard", "total_max_attempts": 3}
+    return botocore.config.Config(**settings)
+
+
+def _session(config: Config, endpoint_url: str | None) -> botocore.session.Session:
+    if is_emulated(endpoint_url):
+        return _isolated_session()
+    session = botocore.session.Session(profile=config.profile)
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound as error:
+        raise AwsError(str(error) + ".", "Set `profile` to one that `aws configure list-profiles` shows.") from None
+    if config.assume_role:
+        _assume(session, config)
+    return session
+
+
+def _isolated_session() -> botocore.session.Session:
+    nothing = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+        "ca_bundle": (None, None, None, None),
+    }
+    session = botocore.session.Session(session_vars=nothing)
+    session.set_credentials("geopipe", "geopipe")
+    return session
+
+
+def _assume(session: botocore.session.Session, config: Config) -> None:
+    role = config.assume_role
+    assert role is not None
+    source = session.get_credentials()
+    if source is None:
+        raise _no_credentials(config)
+    extra = {"RoleSessionName": role.session_name}
+    if role.external_id:
+        extra["ExternalId"] = role.external_id
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=session.create_client, source_credentials=source, role_arn=role.role_arn, extra_args=extra
+    )
+    refreshing = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
+    session._credentials = refreshing  # botocore's only way to give a session credentials that refresh themselves
+
+
+def _check_account(aws: Aws, config: Config) -> None:
+    try:
+        identity = aws.client("sts").get_caller_identity()
+    except ClientError as error:
+        raise AwsError(
+            f"AWS did not accept the credentials: {error}", "`aws sts get-caller-identity` shows the same."
+        ) from None
+    except (NoCredentialsError, PartialCredentialsError):
+        raise _no_credentials(config) from None
+    except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
+        raise AwsError(f"The AWS credentials cannot be had: {error}", "`aws sso login` may be due.") from None
+    if identity["Account"] != config.account_id:
+        raise RefusedError(
+            f"The credentials belong to account {identity['Account']} ({identity['Arn']}), but {config.path.name} "
+            f"is for account {config.account_id}. Nothing was done.",
+            "Use the right `profile`, or the configuration made for this account.",
+        )
+    aws.account = replace(aws.account, caller_arn=identity["Arn"])
+
+
+def _no_credentials(config: Config) -> AwsError:
+    where = f"profile {config.profile!r}" if config.profile else "the environment, ~/.aws or the instance"
+    return AwsError(
+        f"No AWS credentials found in {where} for account {config.account_id}.",
+        "Run `aws configure` or `aws sso login`, set `profile` in the configuration, or try config/local.yaml, "
+        "which needs none.",
+    )

@@ -1,0 +1,43 @@
+"""AWS's errors, and botocore's own, as one of ours: what was called, what was answered, what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, EndpointConnectionError
+
+from ..errors import AwsError, GeopipeError
+from .retry import error_code
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Within the block, errors of AWS calls come out as AwsError."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise as_aws_error(error) from error
+
+
+def as_aws_error(error: ClientError | BotoCoreError) -> AwsError:
+    """One sentence for `error`, and a hint where we have one."""
+    if isinstance(error, ClientError):
+        code = error_code(error)
+        message = error.response.get("Error", {}).get("Message", "")
+        hint = "The README lists the permissions the caller needs." if code in _DENIED else ""
+        return AwsError(f"{error.operation_name} failed: {code}: {message}", hint)
+    if isinstance(error, EndpointConnectionError):
+        return AwsError(str(error), "Is the endpoint running, and is the network up?")
+    if isinstance(error, ConnectionError):
+        return AwsError(f"The connection was lost: {error}", "Run the same command again: it goes on from there.")
+    return AwsError(str(error))
+
+
+def reason(error: BaseException) -> str:
+    """One sentence of any error, ours or AWS's."""
+    if isinstance(error, ClientError | BotoCoreError):
+        return as_aws_error(error).message
+    return error.message if isinstance(error, GeopipeError) else str(error)

@@ -1,0 +1,156 @@
+"""Why a call may be tried again, by name, and for how long.
+
+A cause is matched by error code, and by message only where AWS uses one code for several things. Each wait is
+announced once per cause; the original error comes out when the time is up. Throttling, 5xx and time-outs are
+botocore's own business (standard mode, set in `clients`).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import tenacity
+from botocore.exceptions import ClientError
+
+from . import polling
+
+T = TypeVar("T")
+
+AnswerError = ClientError
+"""What a call raises when AWS answers with an error; other rooms know it by this name."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A passing state of AWS. `codes` and, where given, `message` tell it; waits grow from `first` to `longest` s."""
+
+    name: str
+    explanation: str
+    codes: frozenset[str]
+    message: re.Pattern[str] | None = None
+    first: float = 1.0
+    longest: float = 10.0
+    within: float = 120.0
+
+    def matches(self, error: BaseException) -> bool:
+        """Whether `error` is this cause."""
+        if error_code(error) not in self.codes:
+            return False
+        return self.message is None or self.message.search(str(error)) is not None
+
+
+# AWS_IAM is eventually consistent without a "ready" signal: usually seconds, minutes have been reported. The texts
+# are Lambda's and SageMaker's; their bare codes also stand for real mistakes.
+ROLE_NOT_READY = Cause(
+    name="role not ready",
+    explanation="IAM has not yet made the role known everywhere",
+    codes=frozenset({"InvalidParameterValueException", "ValidationException", "InvalidParameterValue"}),
+    message=re.compile(
+        r"role.*cannot be assumed|could not assume role|role.*does not have permissions|ensure the role can perform",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    within=300.0,
+)
+UPDATE_IN_PROGRESS = Cause(
+    name="update in progress",
+    explanation="an earlier change of the function is still being made",
+    codes=frozenset({"ResourceConflictException"}),
+    message=re.compile(r"update is in progress|currently in the following state", re.IGNORECASE),
+)
+MAPPING_IN_USE = Cause(
+    name="mapping in use",
+    explanation="an earlier change of the event source mapping is still being made",
+    codes=frozenset({"ResourceInUseException"}),
+)
+QUEUE_DELETED_RECENTLY = Cause(
+    name="queue deleted recently",
+    explanation="AWS keeps the name of a deleted queue for 60 seconds",
+    codes=frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"}),
+    first=5.0,
+    within=90.0,
+)
+CONCURRENT_CHANGE = Cause(
+    name="concurrent change",
+    explanation="IAM or S3 is busy with another change of the same thing",
+    codes=frozenset({"ConcurrentModification", "ConcurrentModificationException", "OperationAborted"}),
+)
+
+
+def error_code(error: BaseException) -> str:
+    """AWS's code, as in `NoSuchEntity`; "" for what AWS did not answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+class Interrupted(Exception):  # noqa: N818 - the name of an event
+    """Someone broke off while we were waiting."""
+
+
+class Patience:
+    """Time that can be broken off: once `interrupt` is called, every wait on any thread ends with Interrupted."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+
+    def clock(self) -> float:
+        """Seconds; only differences mean anything."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises Interrupted when broken off meanwhile."""
+        if self._over.wait(seconds):
+            raise Interrupted
+
+    def interrupt(self) -> None:
+        """End all waiting, now and later."""
+        self._over.set()
+
+    def renew(self) -> None:
+        """Waiting is possible again (cleaning up after an interruption)."""
+        self._over.clear()
+
+
+class Time(Protocol):
+    """Clock and sleep, as an argument everywhere."""
+
+    def clock(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Retrier:
+    """Calls something again while a named cause holds. `role_not_ready_within` comes from the configuration."""
+
+    announce: Callable[[str], None]
+    role_not_ready_within: float = ROLE_NOT_READY.within
+    time: Time = field(default_factory=Patience)
+
+    def call(self, cause: Cause, action: Callable[[], T]) -> T:
+        """The result of `action`, tried again while it fails for `cause`; then its own error."""
+        within = self.role_not_ready_within if cause is ROLE_NOT_READY else cause.within
+        deadline = self.time.clock() + within
+        announced: list[str] = []
+
+        def before_sleep(_state: tenacity.RetryCallState) -> None:
+            if not announced:
+                announced.append(cause.name)
+                self.announce(f"Waiting up to {within:.0f} s: {cause.explanation}.")
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(cause.matches),
+            stop=lambda _state: self.time.clock() >= deadline,
+            wait=tenacity.wait_exponential(multiplier=cause.first, max=cause.longest),
+            before_sleep=before_sleep,
+            sleep=self.time.sleep,
+            reraise=True,
+        )
+        return retrying(action)
+
+    def poll(self, read: Callable[[], T], terminal: Callable[[T], bool], *, every: float, within: float) -> T:
+        """What `read` gives once it is `terminal`. Raises polling.TimedOut after `within` s."""
+        return polling.poll(read, terminal, every=every, within=within, clock=self.time.clock, sleep=self.time.sleep)

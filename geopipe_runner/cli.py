@@ -1,0 +1,187 @@
+"""The command line: arguments in, exit code out. The only place that prints errors and picks exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, cast, get_args
+
+from . import __version__
+from .config.model import CleanupItem, CleanupPolicy
+from .errors import GeopipeError
+
+if TYPE_CHECKING:
+    from .aws.retry import Patience
+
+COMMANDS = ("run", "plan", "validate", "cleanup", "hello")
+CHANGES_PENDING = 4
+
+_EPILOG = """\
+exit codes:
+  0    done
+  1    AWS, the emulator or this machine failed
+  2    usage, configuration or template
+  3    the pipeline execution failed, stopped or timed out
+  4    changes are pending (--dry-run --detailed-exitcode)
+  5    refused: not ours, or the wrong account
+  130  interrupted: Ctrl-C, SIGTERM, or the input ended at a question
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and answer its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser().parse_args(_with_command(given))
+    try:
+        return _run_command(parsed)
+    except GeopipeError as error:
+        if not error.explained:
+            _print_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing was changed.", file=sys.stderr)
+        return 130
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """`run.py CONFIG` means `run.py run CONFIG`."""
+    first = next((argument for argument in arguments if not argument.startswith("-")), None)
+    asks_about_itself = not arguments or arguments[0] in ("-h", "--help", "--version")
+    return arguments if first in COMMANDS or asks_about_itself else ["run", *arguments]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="geopipe",
+        description="Reconcile, run and clean up a SageMaker pipeline with Lambda and Callback steps, "
+        "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"geopipe {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = _command(commands, "run", "plan, set up, execute, show the results, clean up (the default command)")
+    run.add_argument("--dry-run", action="store_true", help="show the plan and change nothing")
+    run.add_argument("--output-dir", type=Path, metavar="DIR", help="save the results there")
+    run.add_argument("--new", action="store_true", help="start another execution beside an unfinished one")
+    plan = _command(commands, "plan", "show the plan and change nothing (like run --dry-run)")
+    for command in (run, plan):
+        command.add_argument(
+            "--detailed-exitcode", action="store_true", help=f"with a plan: exit {CHANGES_PENDING} when it has changes"
+        )
+    _command(commands, "validate", "check the configuration and the template; no calls at all")
+    cleanup = _command(commands, "cleanup", "delete what is this deployment's")
+    cleanup.add_argument("--dry-run", action="store_true", help="show what would be deleted")
+    for command in (run, cleanup):
+        command.add_argument(
+            "--cleanup",
+            type=_policy,
+            metavar="POLICY",
+            help="ask, all, none, or a list such as pipeline,queue; overrides the configuration",
+        )
+    _command(commands, "hello", "Hello SageMaker: list up to five notebook instances")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("config", metavar="CONFIG", help="the YAML file that says everything, e.g. config/local.yaml")
+    command.add_argument("--non-interactive", action="store_true", help="never ask, never read standard input")
+    command.add_argument("--verbose", action="store_true", help="show each AWS call on standard error")
+    return command
+
+
+def _policy(text: str) -> CleanupPolicy:
+    if text in ("ask", "all", "none"):
+        return cast("CleanupPolicy", text)
+    known = get_args(CleanupItem)
+    items = tuple(item.strip() for item in text.split(","))
+    unknown = [item for item in items if item not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(map(repr, unknown))}; valid are ask, all, none, or a list of {', '.join(known)}"
+        )
+    return cast("tuple[CleanupItem, ...]", items)
+
+
+def _run_command(parsed: argparse.Namespace) -> int:
+    from .config import load
+
+    config = load(parsed.config)
+    from . import scenario  # after the configuration: a wrong one is told without loading more
+    from .aws.retry import Patience
+    from .report.text import for_this_process
+    from .stages.session import Options
+
+    time = Patience()
+    _catch_signals(time, scenario.Terminated)
+    report = for_this_process(interactive=not parsed.non_interactive)
+    options = Options(
+        interactive=not parsed.non_interactive,
+        cleanup=getattr(parsed, "cleanup", None),
+        output_dir=getattr(parsed, "output_dir", None),
+        start_new=getattr(parsed, "new", False),
+        live=report.live,
+    )
+    if parsed.verbose:
+        _log_calls()
+    try:
+        if parsed.command == "validate":
+            scenario.validate(config)
+            print(f"{parsed.config} is valid.")
+        elif parsed.command == "plan" or (parsed.command == "run" and parsed.dry_run):
+            made = scenario.dry_run(config, options, report, time)
+            return CHANGES_PENDING if parsed.detailed_exitcode and made.writes else 0
+        elif parsed.command == "run":
+            scenario.run(config, options, report, time)
+        elif parsed.command == "cleanup":
+            scenario.cleanup(config, options, report, time, only_plan=parsed.dry_run)
+        else:
+            scenario.hello(config, options, report, time)
+        return 0
+    finally:
+        report.close()
+
+
+def _catch_signals(time: Patience, terminated: type[BaseException]) -> None:
+    """Both signals end every wait on any thread, then raise on this one."""
+
+    def stop(error: type[BaseException]) -> Callable[[int, FrameType | None], None]:
+        def handler(_number: int, _frame: FrameType | None) -> None:
+            time.interrupt()
+            raise error
+
+        return handler
+
+    signal.signal(signal.SIGINT, stop(KeyboardInterrupt))
+    signal.signal(signal.SIGTERM, stop(terminated))
+
+
+def _log_calls() -> None:
+    import logging
+
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("geopipe").setLevel(logging.DEBUG)
+
+
+def _print_error(error: GeopipeError) -> None:
+    print(f"Error: {error.message}" if "\n" not in error.message else error.message, file=sys.stderr)
+    if error.hint:
+        print(error.hint, file=sys.stderr)

@@ -1,0 +1,17 @@
+"""The configuration: one YAML file in, one frozen `Config` out, or every problem of the file at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .loader import load_config
+from .model import Config
+
+__all__ = ["Config", "load"]
+
+
+def load(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in the file; `environ` answers `${env:NAME}`. Raises ConfigError (exit code 2)."""
+    return load_config(Path(path), environ)

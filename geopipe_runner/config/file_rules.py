@@ -1,0 +1,109 @@
+"""Rules about what the configuration points at: files on this machine, and the input in S3 (without asking S3)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from .aws_rules import bucket_name_fault
+from .values import Finding, Values
+from .wording import quote
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*[^/])")
+
+
+def template_exists(values: Values) -> Iterator[Finding]:
+    yield from _readable_file(values, "pipeline.template", "the path of a pipeline template")
+
+
+def function_source_exists(values: Values) -> Iterator[Finding]:
+    folder = values.path("function.source")
+    if not _safely(folder.is_dir):
+        what = f"function.source: there is no folder {quote(folder)}"
+        yield Finding(
+            "function.source", what, _relative_to(values, "function.source", "the path of a folder with code")
+        )
+
+
+def handler_exists(values: Values) -> Iterator[Finding]:
+    folder, handler = values.path("function.source"), values["function.handler"]
+    module = handler.rsplit(".", 1)[0].replace(".", "/")
+    candidates = (folder / f"{module}.py", folder / module / "__init__.py")
+    if _safely(folder.is_dir) and not any(_safely(candidate.is_file) for candidate in candidates):
+        path = "function.handler" if values.written("function.handler") else "function.source"
+        what = f"function.handler {quote(handler)}: there is no {module}.py in {quote(folder)}"
+        yield Finding(path, what, _modules(folder))
+
+
+def _modules(folder: Path) -> str:
+    names = sorted(path.stem for path in folder.glob("*.py"))[:10]
+    if not names:
+        return "choose a folder with Python modules"
+    return f"name a function of one of the modules there: {', '.join(names)}"
+
+
+def input_exists(values: Values) -> Iterator[Finding]:
+    if not is_uri(values["input.source"]):
+        yield from _readable_file(values, "input.source", "the path of a CSV file or s3://bucket/key")
+
+
+def s3_input_has_a_key(values: Values) -> Iterator[Finding]:
+    source = values["input.source"]
+    if not is_uri(source):
+        return
+    location = split_s3_uri(source)
+    fault = bucket_name_fault(location[0]) if location else None
+    if location is None or fault or len(location[1].encode()) > 1024:
+        what = f"input.source {quote(source)} does not name an object in S3"
+        yield Finding("input.source", what, "use s3://bucket/key, or the path of a local file")
+
+
+def s3_input_is_reachable(values: Values) -> Iterator[Finding]:
+    if is_uri(values["input.source"]) and values["target"] == "local" and values["endpoint"] is None:
+        what = "input.source is in S3, but the emulator that this configuration starts is empty"
+        yield Finding("input.source", what, "use a local file, or the endpoint of an emulator that has the object")
+
+
+def s3_input_is_not_cleaned_up(values: Values) -> Iterator[Finding]:
+    bucket, key = split_s3_uri(values["input.source"]) or ("", "")
+    for prefix in (values["input.prefix"], values["output.prefix"]):
+        if bucket == values["bucket.name"] and key.startswith(prefix):
+            what = f"input.source lies under {quote(prefix)} of our own bucket, where cleanup would delete it"
+            yield Finding("input.source", what, "use another bucket or prefix for one of them")
+
+
+def is_uri(source: str) -> bool:
+    return bool(_URI.match(source))
+
+
+def split_s3_uri(source: str) -> tuple[str, str] | None:
+    """Bucket and key of `s3://bucket/key`."""
+    match = _S3_URI.fullmatch(source)
+    return (match[1], match[2]) if match else None
+
+
+def _readable_file(values: Values, path: str, expected: str) -> Iterator[Finding]:
+    file = values.path(path)
+    expected = _relative_to(values, path, expected)
+    if not _safely(file.is_file):
+        yield Finding(path, f"{path}: there is no file {quote(file)}", expected)
+    elif not os.access(file, os.R_OK):
+        yield Finding(path, f"{path}: {quote(file)} may not be read", "change its permissions, or use another file")
+    elif file.stat().st_size == 0:
+        yield Finding(path, f"{path}: {quote(file)} is empty", expected)
+
+
+def _relative_to(values: Values, path: str, expected: str) -> str:
+    relative = values.written(path) and not Path(values[path]).is_absolute()
+    return f"give {expected}, relative to the configuration file" if relative else f"give {expected}"
+
+
+def _safely(test: object) -> bool:
+    """Some names cannot even be asked about: too long, or in a folder we may not enter."""
+    try:
+        return bool(test()) if callable(test) else False
+    except (OSError, ValueError):
+        return False

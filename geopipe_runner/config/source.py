@@ -1,0 +1,61 @@
+"""Brings a configuration file in as text, and says in plain words why a file is none.
+
+It must not look at what the text says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .document import Document, unreadable
+
+MAX_BYTES = 1_000_000
+STARTING_POINT = "config/local.yaml shows what belongs in it"
+
+
+def read_text(path: Path, name: str) -> str:
+    """The file's text with plain line ends and no byte order mark."""
+    text = _decode(_read_bytes(path, name), name)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise unreadable(name, "there is no such file", _files_in(path.parent)) from None
+    except IsADirectoryError:
+        raise unreadable(name, "this is a folder, not a file", _files_in(path)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise unreadable(name, f"the file cannot be read: {reason}", "give a YAML file that you may read") from None
+    if len(data) > MAX_BYTES:
+        raise unreadable(name, "the file is larger than 1 MB", f"a configuration has a few kB; {STARTING_POINT}")
+    return data
+
+
+def _files_in(folder: Path) -> str:
+    """What there is instead, since most missing files are typing errors."""
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))
+    except OSError:
+        names = []
+    if not names:
+        return "give the path of a YAML file, such as config/local.yaml"
+    return f"YAML files in {folder}: {', '.join(names[:10])}"
+
+
+def _decode(data: bytes, name: str) -> str:
+    if not data.strip():
+        raise unreadable(name, "the file is empty", STARTING_POINT)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise unreadable(name, "the file is UTF-16 text", "save it as UTF-8")
+    if b"\0" in data:
+        raise unreadable(name, "this is a binary file", "give a YAML text file in UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = Document(name, data[: error.start].decode("utf-8", errors="replace"))
+        what = f"byte 0x{data[error.start]:02x} is not UTF-8 text"
+        raise before.fatal(len(before.text), what, "save the file as UTF-8") from None

@@ -1,0 +1,133 @@
+"""IAM and STS as AWS answers them, where moto is laxer: names, documents, conflicts, and who may assume a role."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from .clients import INTERNAL_MARK
+from .errors import ServiceError
+from .resource_policy import Access, is_allowed
+from .web import Response
+
+if TYPE_CHECKING:
+    from .gateway import Call, Forward
+
+Parameters = dict[str, str]
+
+
+class Identities:
+    """The amendment of IAM."""
+
+    service = "iam"
+
+    def handle(self, call: Call, forward: Forward) -> Response:
+        parameters = _parameters(call)
+        backend = _iam(call)
+        _supply_managed_policy(backend, parameters.get("PolicyArn", ""))
+        match call.operation:
+            case "CreateRole":
+                _check_new_role(backend, parameters)
+            case "DeletePolicy":
+                _check_deletable(backend.managed_policies.get(parameters.get("PolicyArn", "")))
+        return forward(call)
+
+    def stop(self) -> None:
+        """Nothing waits here."""
+
+
+class Sessions:
+    """The amendment of STS."""
+
+    service = "sts"
+
+    def handle(self, call: Call, forward: Forward) -> Response:
+        if call.operation == "AssumeRole":
+            parameters = _parameters(call)
+            arn = parameters.get("RoleArn", "")
+            if not _may_assume(call, arn, parameters.get("ExternalId", "")):
+                caller = f"arn:{call.context.partition}:iam::{call.context.account_id}:root"
+                message = f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+                raise ServiceError("AccessDenied", message, 403)
+        return forward(call)
+
+    def stop(self) -> None:
+        """Nothing waits here."""
+
+
+def _may_assume(call: Call, arn: str, external_id: str) -> bool:
+    role = next((role for role in _iam(call).roles.values() if role.arn == arn), None)
+    if role is None:
+        return False
+    if INTERNAL_MARK in call.request.header("User-Agent"):
+        # One of our services on its own behalf; it has judged the trust policy with its own principal.
+        return True
+    context = call.context
+    principals = frozenset({context.account_id, f"arn:{context.partition}:iam::{context.account_id}:root"})
+    facts = {"aws:principalaccount": context.account_id} | ({"sts:externalid": external_id} if external_id else {})
+    trust = json.loads(role.assume_role_policy_document)
+    return is_allowed(trust, Access("sts:AssumeRole", arn, principals, facts))
+
+
+def _check_new_role(backend: Any, parameters: Parameters) -> None:
+    from moto.core.exceptions import ServiceException
+    from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
+
+    name = parameters.get("RoleName", "")
+    if any(role.name.lower() == name.lower() for role in backend.roles.values()):
+        raise ServiceError("EntityAlreadyExists", f"Role with name {name} already exists.", 409)
+    try:
+        IAMTrustPolicyDocumentValidator(parameters.get("AssumeRolePolicyDocument", "")).validate()
+    except ServiceException as refusal:
+        raise ServiceError("MalformedPolicyDocument", refusal.message, 400) from refusal
+
+
+def _check_deletable(policy: Any) -> None:
+    if policy is None:
+        return
+    if policy.attachment_count:
+        raise ServiceError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
+    if len(policy.versions) > 1:
+        message = (
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's "
+            "versions. The default version is deleted with the policy."
+        )
+        raise ServiceError("DeleteConflict", message, 409)
+
+
+def _supply_managed_policy(backend: Any, arn: str) -> None:
+    """AWS's own policies are there from the start on AWS; loading all of them costs a second, one costs little."""
+    if ":iam::aws:policy/" not in arn or arn in backend.managed_policies:
+        return
+    from moto.iam.models import AWSManagedPolicy
+
+    name = arn.rpartition("/")[2]
+    described = _managed_policies().get(name)
+    if described is None:
+        return
+    policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, described)
+    if policy.arn == arn:
+        backend.managed_policies[arn] = policy
+        backend.aws_managed_policies.append(policy)
+
+
+@functools.cache
+def _managed_policies() -> dict[str, Any]:
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
+
+
+def _iam(call: Call) -> Any:
+    from moto.iam.models import iam_backends
+
+    return iam_backends[call.context.account_id][call.context.partition]
+
+
+def _parameters(call: Call) -> Parameters:
+    request = call.request
+    pairs = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[0] for name, values in request.query.items()} | dict(pairs)

@@ -1,0 +1,38 @@
+"""From messages as ReceiveMessage gives them to the event Lambda makes of them. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def sqs_event(messages: Iterable[Mapping[str, Any]], queue_arn: str) -> bytes:
+    return json.dumps({"Records": [_record(message, queue_arn) for message in messages]}).encode()
+
+
+def _record(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": dict(message.get("Attributes", {})),
+        "messageAttributes": {name: _attribute(given) for name, given in message.get("MessageAttributes", {}).items()},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": queue_arn.split(":")[3],
+    }
+    if "MD5OfMessageAttributes" in message:
+        record["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
+    return record
+
+
+def _attribute(given: Mapping[str, Any]) -> dict[str, Any]:
+    attribute: dict[str, Any] = {"stringListValues": [], "binaryListValues": [], "dataType": given["DataType"]}
+    if "StringValue" in given:
+        attribute["stringValue"] = given["StringValue"]
+    if "BinaryValue" in given:
+        attribute["binaryValue"] = base64.b64encode(given["BinaryValue"]).decode()
+    return attribute

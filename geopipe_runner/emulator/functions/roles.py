@@ -1,0 +1,56 @@
+"""May Lambda assume this role? What the role permits is not looked at, only whom it trusts."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ..errors import ServiceError
+
+PRINCIPAL = "lambda.amazonaws.com"
+_REFUSED = "The role defined for the function cannot be assumed by Lambda."
+
+
+def check_assumable(role_arn: str, account_id: str, iam: Any) -> None:
+    """Raise AWS's error unless the role exists in this account and trusts Lambda."""
+    if role_arn.split(":")[4] != account_id:
+        raise ServiceError("AccessDeniedException", "Cross-account pass role is not allowed.", 403)
+    try:
+        role = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        raise ServiceError("InvalidParameterValueException", _REFUSED) from error
+    if role["Arn"] != role_arn or not trusts(role["AssumeRolePolicyDocument"], PRINCIPAL):
+        raise ServiceError("InvalidParameterValueException", _REFUSED)
+
+
+def trusts(document: Mapping[str, Any], principal: str) -> bool:
+    """Whether a trust policy lets a service assume the role; a Deny wins, conditions are taken as met."""
+    effects = {
+        statement.get("Effect")
+        for statement in _listed(document.get("Statement"))
+        if _names(statement, principal) and _covers_assume_role(statement)
+    }
+    return "Allow" in effects and "Deny" not in effects
+
+
+def _names(statement: Mapping[str, Any], principal: str) -> bool:
+    given = statement.get("Principal")
+    if given == "*":
+        return True
+    return isinstance(given, Mapping) and principal in _listed(given.get("Service"))
+
+
+def _covers_assume_role(statement: Mapping[str, Any]) -> bool:
+    actions = _listed(statement.get("Action"))
+    return any(fnmatch.fnmatchcase("sts:assumerole", action.lower()) for action in actions)
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]

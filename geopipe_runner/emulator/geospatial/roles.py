@@ -1,0 +1,52 @@
+"""Whether the service may assume a role: it must exist, and its trust policy must name the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ..errors import ServiceError
+
+PRINCIPAL = "sagemaker-geospatial.amazonaws.com"
+ASSUME = frozenset({"sts:assumerole", "sts:*", "*"})
+
+
+def require_assumable(iam: Any, role_arn: str) -> None:
+    """Raises the service's ValidationException unless the role can be assumed."""
+    try:
+        role = iam.get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        role = None
+    if role is None or role["Arn"] != role_arn or not trusts(role["AssumeRolePolicyDocument"], PRINCIPAL):
+        raise ServiceError(
+            "ValidationException",
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            f"'{PRINCIPAL}' to assume the role.",
+        )
+
+
+def trusts(policy: Mapping[str, Any], service: str) -> bool:
+    """A deny wins. Conditions are not looked at: a trust policy that needs them is taken as it stands."""
+    effects = {
+        statement.get("Effect")
+        for statement in _listed(policy.get("Statement"))
+        if _names(statement.get("Principal"), service)
+        and any(action.lower() in ASSUME for action in _listed(statement.get("Action")))
+    }
+    return effects == {"Allow"}
+
+
+def _names(principal: Any, service: str) -> bool:
+    return principal == "*" or (
+        isinstance(principal, dict) and not {service, "*"}.isdisjoint(_listed(principal.get("Service")))
+    )
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,5 @@
+"""SageMaker Pipelines: definitions are checked, executions really run, step by step."""
+
+from .api import PipelinesService
+
+__all__ = ["PipelinesService"]

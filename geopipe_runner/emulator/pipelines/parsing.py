@@ -1,0 +1,217 @@
+"""From a definition's JSON text to its checked graph of steps.
+
+Pure: no service is asked. Whether a role or function exists is not its business; what a step type demands of its own
+fields is said by the step type, so that a new one is an addition.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, NoReturn
+
+from .definition import Definition, DefinitionError, Parameter, Step
+from .values import VALUE_TYPES, ExpressionError, OutputReference, ParameterReference, has_type, references
+
+VERSION = "2020-12-01"
+MAX_NESTING = 64
+"""Bounds our own recursion; no real definition comes near it."""
+
+OTHER_STEP_TYPES = frozenset(
+    {
+        "AutoML",
+        "ClarifyCheck",
+        "Condition",
+        "EMR",
+        "EMRServerless",
+        "Fail",
+        "Model",
+        "MonitorBatchTransform",
+        "Processing",
+        "QualityCheck",
+        "RegisterModel",
+        "Training",
+        "Transform",
+        "Tuning",
+    }
+)
+"""AWS's step types that may be missing here: named apart from mere typing errors."""
+
+_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
+
+
+Check = Callable[[Mapping[str, Any], str], Iterator[str]]
+"""(step body, region) -> what is wrong with the fields of this type."""
+
+
+def parse(text: str, checks: Mapping[str, Check], region: str) -> Definition:
+    """The checked definition; `checks` has an entry for every step type that can be run here."""
+    document = _load(text)
+    problems = [*_document_problems(document), *_parameter_problems(document), *_step_problems(document, checks)]
+    _refuse_if_any(problems)
+    parameters = {p["Name"]: _parameter(p) for p in _items(document, "Parameters")}
+    for body in document["Steps"]:
+        problems += (f"step '{body['Name']}': {p}" for p in checks[body["Type"]](body, region))
+    problems += _reference_problems(document, parameters)
+    _refuse_if_any(problems)
+    definition = Definition(text, parameters, tuple(_step(body) for body in document["Steps"]))
+    _refuse_if_any(_cycle_problems(definition))
+    return definition
+
+
+def _load(text: str) -> dict[str, Any]:
+    def refuse_constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        document = json.loads(text, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(f"Unable to parse pipeline definition. Invalid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise DefinitionError("Unable to parse pipeline definition. Expected a JSON object")
+    if _nests_deeper(document, MAX_NESTING):
+        raise DefinitionError(f"Unable to parse pipeline definition. Nested more than {MAX_NESTING} levels deep")
+    return document
+
+
+def _nests_deeper(value: object, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        inner = [list(v.values()) if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)]
+        level = [item for items in inner for item in items]
+    return bool(level)
+
+
+def _refuse_if_any(problems: list[str]) -> None:
+    if problems:
+        raise DefinitionError("Unable to parse pipeline definition. " + "; ".join(problems))
+
+
+def _document_problems(document: Mapping[str, Any]) -> Iterator[str]:
+    if document.get("Version", VERSION) != VERSION:
+        yield f"Version must be '{VERSION}', not {document['Version']!r}"
+    steps = document.get("Steps")
+    if not isinstance(steps, list) or not steps:
+        yield "Steps is required and must be a list of at least one step"
+    for key, kind in (("Parameters", list), ("Metadata", dict), ("PipelineExperimentConfig", dict)):
+        if key in document and not isinstance(document[key], kind) and document[key] is not None:
+            yield f"{key} must be a JSON {'array' if kind is list else 'object'}"
+
+
+def _parameter_problems(document: Mapping[str, Any]) -> Iterator[str]:
+    seen: set[str] = set()
+    for entry in _items(document, "Parameters"):
+        name, kind = (entry.get("Name"), entry.get("Type")) if isinstance(entry, dict) else (None, None)
+        if not _valid_name(name):
+            yield f"parameter name {name!r} must match {_NAME.pattern}"
+            continue
+        if name in seen:
+            yield f"parameter '{name}' is declared twice"
+        seen.add(str(name))
+        if kind not in VALUE_TYPES:
+            yield f"parameter '{name}' has type {kind!r}; valid are {', '.join(VALUE_TYPES)}"
+        elif "DefaultValue" in entry and not has_type(kind, entry["DefaultValue"]):
+            yield f"DefaultValue of parameter '{name}' is not of type {kind}: {entry['DefaultValue']!r}"
+        if not isinstance(entry.get("EnumValues", []), list):
+            yield f"EnumValues of parameter '{name}' must be a list"
+
+
+def _step_problems(document: Mapping[str, Any], checks: Mapping[str, Check]) -> Iterator[str]:
+    seen: set[str] = set()
+    for entry in _items(document, "Steps"):
+        name = entry.get("Name") if isinstance(entry, dict) else None
+        if not _valid_name(name):
+            yield f"step name {name!r} must match {_NAME.pattern}"
+            continue
+        if name in seen:
+            yield f"step name '{name}' is used twice"
+        seen.add(str(name))
+        yield from (f"step '{name}': {problem}" for problem in _common_problems(entry, checks))
+
+
+def _common_problems(body: Mapping[str, Any], checks: Mapping[str, Check]) -> Iterator[str]:
+    kind = body.get("Type")
+    if not isinstance(kind, str) or kind not in checks:
+        state = "is not supported by this endpoint" if str(kind) in OTHER_STEP_TYPES else "is unknown"
+        yield f"step type {kind!r} {state}; supported are {', '.join(sorted(checks))}"
+    if not isinstance(body.get("Arguments", {}), dict):
+        yield "Arguments must be a JSON object"
+    needs = body.get("DependsOn", [])
+    if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
+        yield "DependsOn must be a list of step names"
+    for key in ("DisplayName", "Description"):
+        if not isinstance(body.get(key, ""), str):
+            yield f"{key} must be a string"
+    yield from _output_problems(body.get("OutputParameters", []))
+
+
+def _output_problems(outputs: object) -> Iterator[str]:
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        yield "OutputParameters must be a list of objects"
+        return
+    names = [output.get("OutputName") for output in outputs]
+    for output, name in zip(outputs, names, strict=True):
+        if not isinstance(name, str) or not 1 <= len(name) <= 256:
+            yield f"OutputName must be a string of 1 to 256 characters, not {name!r}"
+        elif names.count(name) > 1:
+            yield f"output parameter '{name}' is declared twice"
+        if output.get("OutputType") not in VALUE_TYPES:
+            yield f"OutputType of '{name}' must be one of {', '.join(VALUE_TYPES)}, not {output.get('OutputType')!r}"
+
+
+def _reference_problems(document: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> Iterator[str]:
+    outputs = {body["Name"]: _outputs(body) for body in document["Steps"]}
+    experiment = document.get("PipelineExperimentConfig")
+    yield from (f"PipelineExperimentConfig: {p}" for p in _dangling(experiment, parameters, outputs))
+    for body in document["Steps"]:
+        problems = [*_dangling(body, parameters, outputs)]
+        problems += (f"DependsOn names an unknown step '{n}'" for n in body.get("DependsOn", []) if n not in outputs)
+        yield from (f"step '{body['Name']}': {problem}" for problem in problems)
+
+
+def _dangling(
+    value: object, parameters: Mapping[str, Parameter], outputs: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
+    try:
+        for reference in references(value):
+            if isinstance(reference, ParameterReference) and reference.name not in parameters:
+                yield f"reference to an undeclared parameter '{reference.name}'"
+            elif isinstance(reference, OutputReference):
+                if reference.step not in outputs:
+                    yield f"reference to an unknown step '{reference.step}'"
+                elif reference.output not in outputs[reference.step]:
+                    yield f"step '{reference.step}' declares no output parameter '{reference.output}'"
+    except ExpressionError as error:
+        yield str(error)
+
+
+def _cycle_problems(definition: Definition) -> list[str]:
+    try:
+        TopologicalSorter({step.name: step.needs for step in definition.steps}).prepare()
+    except CycleError as error:
+        return [f"steps depend on each other in a cycle: {' -> '.join(reversed(error.args[1]))}"]
+    return []
+
+
+def _parameter(entry: Mapping[str, Any]) -> Parameter:
+    return Parameter(entry["Name"], entry["Type"], entry.get("DefaultValue"), tuple(entry.get("EnumValues", ())))
+
+
+def _step(body: Mapping[str, Any]) -> Step:
+    named = (reference.step for reference in references(body) if isinstance(reference, OutputReference))
+    return Step(body["Name"], body["Type"], body, frozenset([*body.get("DependsOn", []), *named]), _outputs(body))
+
+
+def _outputs(body: Mapping[str, Any]) -> dict[str, str]:
+    return {output["OutputName"]: output["OutputType"] for output in body.get("OutputParameters", [])}
+
+
+def _items(document: Mapping[str, Any], key: str) -> list[Any]:
+    items = document.get(key)
+    return items if isinstance(items, list) else []
+
+
+def _valid_name(name: object) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None

@@ -1,0 +1,38 @@
+"""What the rest of the program asks of a job kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ..kinds.base import Deployment
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+
+@dataclass(frozen=True)
+class ResultFormat:
+    """How result files are told from other objects, and good rows from bad ones."""
+
+    file_name: re.Pattern[str]
+    status_column: str
+    valid: str
+
+
+class JobKind(Protocol):
+    """One kind of job behind the pipeline. Stateless."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def results(self) -> ResultFormat: ...
+
+    def parameters(self, deployment: Deployment, run_id: str) -> Mapping[str, str]:
+        """Values for the pipeline parameters the kind knows; a pipeline need not declare all of them. Pure."""
+
+    def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
+        """What the job itself says went wrong, from the outputs of the pipeline's steps; None if nothing."""

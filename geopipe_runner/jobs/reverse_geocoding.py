@@ -1,0 +1,77 @@
+"""Reverse geocoding by a SageMaker geospatial vector enrichment job: coordinates in, addresses out.
+
+Parameter names are those of AWS's sample pipeline; the shapes inside are StartVectorEnrichmentJob's JobConfig and
+InputConfig and ExportVectorEnrichmentJob's OutputConfig.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..aws.gone import none_if_gone
+from ..config.model import S3Location
+from ..kinds.base import Deployment
+from .base import ResultFormat
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+
+class ReverseGeocoding:
+    """The only job kind AWS's own sample has."""
+
+    name = "reverse_geocoding"
+    results = ResultFormat(re.compile(r"/results_\d+\.csv$"), "reverse_geo.status", "Valid Data")
+
+    def parameters(self, deployment: Deployment, run_id: str) -> Mapping[str, str]:
+        config = deployment.config
+        columns = {"XAttributeName": config.job.longitude_column, "YAttributeName": config.job.latitude_column}
+        source = {"DataSourceConfig": {"S3Data": {"S3Uri": input_location(deployment).uri}}, "DocumentType": "CSV"}
+        target = {"S3Data": {"S3Uri": f"s3://{config.bucket.name}/{output_prefix(deployment, run_id)}"}}
+        return {
+            "parameter_execution_role": deployment.sagemaker_role_arn,
+            "parameter_region": config.region,
+            "parameter_queue_url": deployment.queue_url,
+            "parameter_vej_input_config": _compact(source),
+            "parameter_vej_export_config": _compact(target),
+            "parameter_step_1_vej_config": _compact({"ReverseGeocodingConfig": columns}),
+        }
+
+    def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
+        arn = outputs.get("vej_arn")
+        if not arn:
+            return None
+        job = none_if_gone(lambda: aws.client("sagemaker-geospatial").get_vector_enrichment_job(Arn=arn))
+        if job is None:
+            return f"The job {arn} does not exist any more."
+        return _explanation(job)
+
+
+def input_location(deployment: Deployment) -> S3Location:
+    """Where the job reads: the uploaded file, or the object the configuration names."""
+    source = deployment.config.input.source
+    if isinstance(source, S3Location):
+        return source
+    return S3Location(deployment.config.bucket.name, deployment.config.input.prefix + source.name)
+
+
+def output_prefix(deployment: Deployment, run_id: str) -> str:
+    """Where this run's results go: a prefix no other run writes to."""
+    return f"{deployment.config.output.prefix}{run_id}/"
+
+
+def _explanation(job: Mapping[str, Any]) -> str | None:
+    if "ErrorDetails" in job:
+        details = job["ErrorDetails"]
+        return f"Job {job['Status']}: {details.get('ErrorType', '')} {details.get('ErrorMessage', '')}".strip()
+    if "ExportErrorDetails" in job:
+        details = job["ExportErrorDetails"]
+        return f"Export {job['ExportStatus']}: {details.get('Type', '')} {details.get('Message', '')}".strip()
+    return None
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))  # a parameter's value has 1,024 characters at most

@@ -1,0 +1,134 @@
+"""The event source mappings by which Lambda feeds both queues to the function.
+
+Lambda knows a mapping only by a UUID of its own, and its listing is the only way to find one again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.polling import StateTable, TimedOut
+from ..aws.retry import MAPPING_IN_USE, ROLE_NOT_READY
+from ..errors import AwsError
+from .base import Attributes, Change, Deployment, Kind, Observed, Resource
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+_SETTLED = StateTable(
+    thing="event source mapping",
+    going_on=frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"}),
+    succeeded=frozenset({"Enabled", "Disabled"}),
+    failed=frozenset(),
+)
+_GONE = StateTable("event source mapping", _SETTLED.going_on | _SETTLED.succeeded, frozenset({"gone"}), frozenset())
+_EVERY = 0.5
+_WITHIN = 180.0
+
+
+@dataclass(frozen=True)
+class MappingSpec:
+    queue_arn: str
+    function: str
+    batch_size: int
+    owner: str
+
+
+class EventSourceMapping(Kind[MappingSpec]):
+    """ListEventSourceMappings, CreateEventSourceMapping, UpdateEventSourceMapping."""
+
+    name = "event_source_mapping"
+    label = "event source mapping"
+
+    def resources(self, deployment: Deployment) -> Iterator[Resource]:
+        queues = {
+            "mapping": ("queue", deployment.queue_arn),
+            "dead_letter_mapping": ("dead_letter_queue", deployment.dead_letter_arn),
+        }
+        for key, (queue, arn) in queues.items():
+            function = deployment.config.function
+            spec = MappingSpec(arn, function.name, function.batch_size, deployment.config.deployment)
+            name = f"{arn.rsplit(':', 1)[-1]} -> {function.name}"
+            yield Resource(self, key, name, "function", spec, ("function", queue))
+
+    def desired(self, spec: MappingSpec) -> Attributes:
+        return {
+            "enabled": True,
+            "batch_size": spec.batch_size,
+            "batching_window": 0,
+            "function_response_types": ["ReportBatchItemFailures"],
+        }
+
+    def observe(self, aws: Aws, spec: MappingSpec) -> Observed | None:
+        """Owned through the function: a mapping feeds nothing else."""
+        client = aws.client("lambda")
+        listing = none_if_gone(
+            lambda: client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
+        )
+        found = next((m for m in (listing or {}).get("EventSourceMappings", []) if m["State"] != "Deleting"), None)
+        if found is None:
+            return None
+        attributes = {
+            "enabled": found["State"] not in ("Disabled", "Disabling"),
+            "batch_size": found["BatchSize"],
+            "batching_window": found.get("MaximumBatchingWindowInSeconds", 0),
+            "function_response_types": found.get("FunctionResponseTypes", []),
+        }
+        return Observed(found["UUID"], attributes, spec.owner)
+
+    def create(self, aws: Aws, spec: MappingSpec) -> str:
+        client = aws.client("lambda")
+        answer = aws.retrier.call(
+            ROLE_NOT_READY,
+            lambda: client.create_event_source_mapping(
+                EventSourceArn=spec.queue_arn, FunctionName=spec.function, **_settings(spec)
+            ),
+        )
+        _settle(aws, answer["UUID"], _SETTLED)
+        return str(answer["UUID"])
+
+    def update(self, aws: Aws, spec: MappingSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
+        client = aws.client("lambda")
+        _settle(aws, observed.identity, _SETTLED)
+        aws.retrier.call(
+            MAPPING_IN_USE,
+            lambda: client.update_event_source_mapping(
+                UUID=observed.identity, FunctionName=spec.function, **_settings(spec)
+            ),
+        )
+        _settle(aws, observed.identity, _SETTLED)
+
+    def delete(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
+        """Waits until it is gone: a living mapping would go on reading a queue that is about to go."""
+        client, uuid = aws.client("lambda"), observed.identity
+        ignore_gone(lambda: _settle(aws, uuid, _SETTLED))
+        ignore_gone(lambda: aws.retrier.call(MAPPING_IN_USE, lambda: client.delete_event_source_mapping(UUID=uuid)))
+        _settle(aws, uuid, _GONE)
+
+
+def _settle(aws: Aws, uuid: str, table: StateTable) -> None:
+    client = aws.client("lambda")
+
+    def state() -> str:
+        found = none_if_gone(lambda: client.get_event_source_mapping(UUID=uuid))
+        return str(found["State"]) if found else "gone"
+
+    def terminal(state: str) -> bool:
+        return state == "gone" or table.terminal(state)
+
+    try:
+        aws.retrier.poll(state, terminal, every=_EVERY, within=_WITHIN)
+    except TimedOut as timeout:
+        raise AwsError(f"Event source mapping {uuid} is still {timeout.last} after {_WITHIN:.0f} s.") from None
+
+
+def _settings(spec: MappingSpec) -> dict[str, Any]:
+    return {
+        "Enabled": True,
+        "BatchSize": spec.batch_size,
+        "MaximumBatchingWindowInSeconds": 0,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    }

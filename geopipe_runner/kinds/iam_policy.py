@@ -1,0 +1,207 @@
+"""Customer-managed IAM policies: what each role may do, attached to it.
+
+The specification's statements stand as it gives them. Our additions are a statement of their own, each with its
+reason beside it. `iam.scope: resources` narrows `*` to what this deployment uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..aws.gone import ignore_gone, none_if_gone
+from .base import (
+    OWNER_TAG,
+    Attributes,
+    Change,
+    Deployment,
+    Kind,
+    Observed,
+    Resource,
+    our_tags,
+    tag_list,
+    tag_map,
+    touches,
+)
+from .policy_documents import document, normalise, to_json
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+_STORED_VERSIONS = 5  # IAM keeps no more; a sixth is refused with LimitExceeded
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    name: str
+    arn: str
+    path: str
+    role: str
+    """The name of the role it is attached to."""
+    document: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+class IamPolicy(Kind[PolicySpec]):
+    """CreatePolicy, CreatePolicyVersion, AttachRolePolicy, TagPolicy."""
+
+    name = "iam_policy"
+    label = "IAM policy"
+
+    def resources(self, deployment: Deployment) -> Iterator[Resource]:
+        iam = deployment.config.iam
+        if iam.lambda_role.managed:
+            spec = self._spec(deployment, iam.lambda_role.name, lambda_policy(deployment))
+            # It speaks of the pipeline's role (iam:PassRole), so that one comes first.
+            needs = ("lambda_role", *(("sagemaker_role",) if iam.sagemaker_role.managed else ()))
+            yield Resource(self, "lambda_policy", spec.name, "lambda_role", spec, needs)
+        if iam.sagemaker_role.managed:
+            spec = self._spec(deployment, iam.sagemaker_role.name, sagemaker_policy(deployment))
+            yield Resource(self, "sagemaker_policy", spec.name, "sagemaker_role", spec, ("sagemaker_role",))
+
+    def _spec(self, deployment: Deployment, role: str, policy: Mapping[str, Any]) -> PolicySpec:
+        name = f"{role}Policy"
+        arn = deployment.account.iam_arn(f"policy{deployment.iam_path}{name}")
+        return PolicySpec(name, arn, deployment.iam_path, role, policy, deployment.tags)
+
+    def desired(self, spec: PolicySpec) -> Attributes:
+        return {"document": normalise(spec.document), "attached_to": spec.role, "tags": dict(spec.tags)}
+
+    def observe(self, aws: Aws, spec: PolicySpec) -> Observed | None:
+        iam = aws.client("iam")
+        answer = none_if_gone(lambda: iam.get_policy(PolicyArn=spec.arn))
+        if answer is None:
+            return None
+        policy = answer["Policy"]
+        version = iam.get_policy_version(PolicyArn=spec.arn, VersionId=policy["DefaultVersionId"])
+        tags = tag_map(policy.get("Tags", []))
+        attributes = {
+            "document": normalise(version["PolicyVersion"]["Document"]),
+            "attached_to": spec.role if spec.role in _attached_roles(iam, spec.arn) else None,
+            "tags": our_tags(spec.tags, tags),
+        }
+        return Observed(spec.arn, attributes, tags.get(OWNER_TAG))
+
+    def create(self, aws: Aws, spec: PolicySpec) -> str:
+        iam = aws.client("iam")
+        answer = iam.create_policy(
+            PolicyName=spec.name, Path=spec.path, PolicyDocument=to_json(spec.document), Tags=tag_list(spec.tags)
+        )
+        iam.attach_role_policy(RoleName=spec.role, PolicyArn=answer["Policy"]["Arn"])
+        return str(answer["Policy"]["Arn"])
+
+    def update(self, aws: Aws, spec: PolicySpec, observed: Observed, changes: tuple[Change, ...]) -> None:
+        iam = aws.client("iam")
+        if touches(changes, "document"):
+            _make_room(iam, spec.arn)
+            iam.create_policy_version(PolicyArn=spec.arn, PolicyDocument=to_json(spec.document), SetAsDefault=True)
+        if touches(changes, "attached_to"):
+            iam.attach_role_policy(RoleName=spec.role, PolicyArn=spec.arn)
+        if touches(changes, "tags"):
+            iam.tag_policy(PolicyArn=spec.arn, Tags=tag_list(spec.tags))
+
+    def delete(self, aws: Aws, spec: PolicySpec, observed: Observed) -> None:
+        """In the order IAM demands: detached everywhere, without older versions, then itself."""
+        iam = aws.client("iam")
+        for role in none_if_gone(lambda: _attached_roles(iam, spec.arn)) or []:
+            ignore_gone(lambda role=role: iam.detach_role_policy(RoleName=role, PolicyArn=spec.arn))  # type: ignore[misc]
+        for version in none_if_gone(lambda: _older_versions(iam, spec.arn)) or []:
+            iam.delete_policy_version(PolicyArn=spec.arn, VersionId=version["VersionId"])
+        ignore_gone(lambda: iam.delete_policy(PolicyArn=spec.arn))
+
+
+def lambda_policy(deployment: Deployment) -> dict[str, Any]:
+    """What the function may do."""
+    narrow = deployment.config.iam.scope == "resources"
+    queues = [deployment.queue_arn, deployment.dead_letter_arn]
+    passes_role = {
+        "Effect": "Allow",
+        "Action": ["iam:PassRole"],
+        "Resource": deployment.sagemaker_role_arn,
+        "Condition": {
+            "StringEquals": {
+                "iam:PassedToService": ["sagemaker.amazonaws.com", "sagemaker-geospatial.amazonaws.com"],
+            }
+        },
+    }
+    additions = [
+        # A callback that is stopped, or past its deadline, must not leave its job running (and billed).
+        ("sagemaker-geospatial:StopVectorEnrichmentJob", "*"),
+        # A job that is done is seen in seconds, not after the queue's whole visibility timeout.
+        ("sqs:ChangeMessageVisibility", queues if narrow else "*"),
+    ]
+    if not narrow:
+        base = [{"Effect": "Allow", "Action": _SPECIFIED, "Resource": "*"}]
+        extra = [{"Effect": "Allow", "Action": [action for action, _ in additions], "Resource": "*"}]
+        return document(*base, passes_role, *extra)
+    logs = deployment.account.arn("logs", f"log-group:{deployment.config.function.log_group}")
+    pipeline = deployment.account.arn("sagemaker", f"pipeline/{deployment.config.pipeline.name.lower()}")
+    narrowed = [
+        {"Effect": "Allow", "Action": _specified("sqs:"), "Resource": queues},
+        {"Effect": "Allow", "Action": _specified("logs:"), "Resource": [logs, f"{logs}:*"]},
+        # Jobs have names only the service knows; starting one has no resource to name.
+        {"Effect": "Allow", "Action": _specified("sagemaker-geospatial:"), "Resource": "*"},
+        {"Effect": "Allow", "Action": _specified("sagemaker:"), "Resource": [pipeline, f"{pipeline}/*"]},
+    ]
+    extra = [{"Effect": "Allow", "Action": [action], "Resource": resource} for action, resource in additions]
+    return document(*narrowed, passes_role, *extra)
+
+
+def sagemaker_policy(deployment: Deployment) -> dict[str, Any]:
+    """What the pipeline and its geospatial jobs may do."""
+    bucket = deployment.account.bucket_arn(deployment.config.bucket.name)
+    statements = [
+        {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": deployment.function_arn},
+        {"Effect": "Allow", "Action": ["s3:*"], "Resource": [bucket, f"{bucket}/*"]},
+        {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": deployment.queue_arn},
+        # Not in the specification: AWS's guide to geospatial roles asks for it on the role of an export.
+        {"Effect": "Allow", "Action": ["sagemaker-geospatial:GetVectorEnrichmentJob"], "Resource": "*"},
+    ]
+    return document(*statements, *_foreign_input(deployment))
+
+
+def _foreign_input(deployment: Deployment) -> list[dict[str, Any]]:
+    """An input that lies in another bucket must be readable too."""
+    source = deployment.config.input.source
+    if isinstance(source, Path) or source.bucket == deployment.config.bucket.name:
+        return []
+    bucket = deployment.account.bucket_arn(source.bucket)
+    actions = ["s3:GetObject", "s3:ListBucket"]
+    return [{"Effect": "Allow", "Action": actions, "Resource": [bucket, f"{bucket}/{source.key}"]}]
+
+
+_SPECIFIED = [
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sagemaker-geospatial:StartVectorEnrichmentJob",
+    "sagemaker-geospatial:GetVectorEnrichmentJob",
+    "sagemaker:SendPipelineExecutionStepFailure",
+    "sagemaker:SendPipelineExecutionStepSuccess",
+    "sagemaker-geospatial:ExportVectorEnrichmentJob",
+]
+
+
+def _specified(prefix: str) -> list[str]:
+    return [action for action in _SPECIFIED if action.startswith(prefix)]
+
+
+def _attached_roles(iam: Any, arn: str) -> list[str]:
+    pages = iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=arn, EntityFilter="Role")
+    return [role["RoleName"] for page in pages for role in page["PolicyRoles"]]
+
+
+def _older_versions(iam: Any, arn: str) -> list[dict[str, Any]]:
+    versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+    return sorted((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: v["CreateDate"])
+
+
+def _make_room(iam: Any, arn: str) -> None:
+    older = _older_versions(iam, arn)
+    if len(older) >= _STORED_VERSIONS - 1:
+        iam.delete_policy_version(PolicyArn=arn, VersionId=older[0]["VersionId"])

@@ -1,0 +1,131 @@
+"""The SageMaker pipeline: CreatePipeline, or UpdatePipeline where definition, role or description differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.retry import ROLE_NOT_READY
+from .base import (
+    OWNER_TAG,
+    Attributes,
+    Change,
+    Deployment,
+    Kind,
+    Observed,
+    Resource,
+    our_tags,
+    tag_list,
+    tag_map,
+    touches,
+)
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    name: str
+    arn: str
+    role_arn: str
+    description: str
+    definition: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+class SageMakerPipeline(Kind[PipelineSpec]):
+    """CreatePipeline, UpdatePipeline, AddTags."""
+
+    name = "sagemaker_pipeline"
+    label = "pipeline"
+
+    def resources(self, deployment: Deployment) -> Iterator[Resource]:
+        config = deployment.config
+        spec = PipelineSpec(
+            name=config.pipeline.name,
+            arn=deployment.account.arn("sagemaker", f"pipeline/{config.pipeline.name.lower()}"),
+            role_arn=deployment.sagemaker_role_arn,
+            description=config.pipeline.description,
+            definition=deployment.artifacts.definition or {},
+            tags=deployment.tags,
+        )
+        roles = ("sagemaker_role", "sagemaker_policy") if config.iam.sagemaker_role.managed else ()
+        # Its executions send to the queue and wait for what comes back: neither may go before it.
+        yield Resource(self, "pipeline", spec.name, "pipeline", spec, (*roles, "function", "queue", "mapping"))
+
+    def desired(self, spec: PipelineSpec) -> Attributes:
+        return {
+            "definition": normalise_definition(spec.definition),
+            "role": spec.role_arn,
+            "description": spec.description,
+            "tags": dict(spec.tags),
+        }
+
+    def observe(self, aws: Aws, spec: PipelineSpec) -> Observed | None:
+        client = aws.client("sagemaker")
+        found = none_if_gone(lambda: client.describe_pipeline(PipelineName=spec.name))
+        if found is None:
+            return None
+        tags = tag_map(client.list_tags(ResourceArn=found["PipelineArn"])["Tags"])
+        attributes = {
+            "definition": normalise_definition(json.loads(found["PipelineDefinition"])),
+            "role": found["RoleArn"],
+            "description": found.get("PipelineDescription", ""),
+            "tags": our_tags(spec.tags, tags),
+        }
+        return Observed(found["PipelineArn"], attributes, tags.get(OWNER_TAG))
+
+    def create(self, aws: Aws, spec: PipelineSpec) -> str:
+        client = aws.client("sagemaker")
+        answer = aws.retrier.call(
+            ROLE_NOT_READY,
+            lambda: client.create_pipeline(
+                PipelineName=spec.name,
+                PipelineDescription=spec.description,
+                PipelineDefinition=json.dumps(spec.definition),
+                RoleArn=spec.role_arn,
+                Tags=tag_list(spec.tags),
+            ),
+        )
+        return str(answer["PipelineArn"])
+
+    def update(self, aws: Aws, spec: PipelineSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
+        client = aws.client("sagemaker")
+        if touches(changes, "definition", "role", "description"):
+            aws.retrier.call(
+                ROLE_NOT_READY,
+                lambda: client.update_pipeline(
+                    PipelineName=spec.name,
+                    PipelineDescription=spec.description,
+                    PipelineDefinition=json.dumps(spec.definition),
+                    RoleArn=spec.role_arn,
+                ),
+            )
+        if touches(changes, "tags"):
+            client.add_tags(ResourceArn=observed.identity, Tags=tag_list(spec.tags))
+
+    def delete(self, aws: Aws, spec: PipelineSpec, observed: Observed) -> None:
+        client = aws.client("sagemaker")
+        ignore_gone(lambda: client.delete_pipeline(PipelineName=spec.name))
+
+
+def normalise_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition as a tree by step and parameter name, so that a difference says where it is."""
+    tree = dict(definition)
+    for section in ("Parameters", "Steps"):
+        if section in tree:
+            tree[section] = {entry["Name"]: _step(entry) for entry in tree[section]}
+    return tree
+
+
+def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
+    normal = {key: value for key, value in entry.items() if key != "Name"}
+    if "OutputParameters" in normal:
+        normal["OutputParameters"] = {o["OutputName"]: o["OutputType"] for o in normal["OutputParameters"]}
+    if "DependsOn" in normal:
+        normal["DependsOn"] = sorted(normal["DependsOn"])
+    return normal

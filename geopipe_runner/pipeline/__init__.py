@@ -1,0 +1,1 @@
+"""The pipeline itself: its definition from a template, its executions, and the results they leave."""

@@ -1,0 +1,188 @@
+"""Executions of the pipeline: finding, starting, following, stopping them and saying why one failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..aws.gone import none_if_gone
+from ..aws.polling import StateTable
+from ..kinds.sagemaker_pipeline import normalise_definition
+from .run import client_request_token, is_run_id
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+EXECUTION_STATES = StateTable(
+    thing="pipeline execution",
+    going_on=frozenset({"Executing", "Stopping"}),
+    succeeded=frozenset({"Succeeded"}),
+    failed=frozenset({"Failed", "Stopped", "CompletedWithFailures"}),
+)
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step as ListPipelineExecutionSteps shows it. `token` is a callback's, and a secret."""
+
+    name: str
+    kind: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    failure: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class ExecutionView:
+    """An execution as DescribePipelineExecution shows it, with its steps in the order in which they started."""
+
+    arn: str
+    status: str
+    run_id: str
+    started: datetime | None = None
+    failure: str = ""
+    steps: tuple[StepView, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status in EXECUTION_STATES.succeeded
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """All steps' outputs together."""
+        return {name: value for step in self.steps for name, value in step.outputs.items()}
+
+
+def start(aws: Aws, pipeline: str, run_id: str, parameters: Mapping[str, str]) -> str:
+    """Start an execution and answer its ARN; for the same run id it is the same execution."""
+    answer = aws.client("sagemaker").start_pipeline_execution(
+        PipelineName=pipeline,
+        PipelineExecutionDisplayName=run_id,
+        PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
+        ClientRequestToken=client_request_token(run_id),
+    )
+    return str(answer["PipelineExecutionArn"])
+
+
+def unfinished(aws: Aws, pipeline: str) -> Iterator[ExecutionView]:
+    """The executions of `pipeline` that have not ended, newest first; none where there is no pipeline."""
+    pages = aws.client("sagemaker").get_paginator("list_pipeline_executions")
+    listing = pages.paginate(PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending")
+    for page in none_if_gone(lambda: list(listing)) or []:
+        for found in page["PipelineExecutionSummaries"]:
+            if not EXECUTION_STATES.terminal(found["PipelineExecutionStatus"]):
+                yield ExecutionView(
+                    arn=found["PipelineExecutionArn"],
+                    status=found["PipelineExecutionStatus"],
+                    run_id=found.get("PipelineExecutionDisplayName", ""),
+                    started=found.get("StartTime"),
+                )
+
+
+def is_same_work(
+    aws: Aws, execution: ExecutionView, definition: Mapping[str, Any], parameters: Mapping[str, str]
+) -> bool:
+    """Whether `execution` is one of our runs and does just what a new one with these `parameters` would do."""
+    if not is_run_id(execution.run_id) or execution.status != "Executing":
+        return False
+    client = aws.client("sagemaker")
+    answer = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=execution.arn)
+    if normalise_definition(json.loads(answer["PipelineDefinition"])) != normalise_definition(definition):
+        return False
+    pages = client.get_paginator("list_pipeline_parameters_for_execution")
+    listing = pages.paginate(PipelineExecutionArn=execution.arn)
+    running = {entry["Name"]: entry["Value"] for page in listing for entry in page["PipelineParameters"]}
+    return all(running.get(name) == value for name, value in parameters.items())
+
+
+def view(aws: Aws, arn: str, *, with_steps: bool) -> ExecutionView:
+    """An execution as it is now."""
+    found = aws.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
+    return ExecutionView(
+        arn=arn,
+        status=found["PipelineExecutionStatus"],
+        run_id=found.get("PipelineExecutionDisplayName", ""),
+        started=found.get("CreationTime"),
+        failure=found.get("FailureReason", ""),
+        steps=steps(aws, arn) if with_steps else (),
+    )
+
+
+def steps(aws: Aws, arn: str) -> tuple[StepView, ...]:
+    """The steps of an execution that have begun, in the order in which they did."""
+    pages = aws.client("sagemaker").get_paginator("list_pipeline_execution_steps")
+    listing = pages.paginate(PipelineExecutionArn=arn, SortOrder="Ascending")
+    return tuple(_step(found) for page in listing for found in page["PipelineExecutionSteps"])
+
+
+def follow(
+    aws: Aws, arn: str, *, every: float, within: float, with_steps: bool, seen: Callable[[ExecutionView], None]
+) -> ExecutionView:
+    """Poll until the execution has ended, telling each view to `seen`. Raises polling.TimedOut after `within` s."""
+
+    def read() -> ExecutionView:
+        now = view(aws, arn, with_steps=with_steps)
+        seen(now)
+        return now
+
+    def terminal(now: ExecutionView) -> bool:
+        return EXECUTION_STATES.terminal(now.status)
+
+    return aws.retrier.poll(read, terminal, every=every, within=within)
+
+
+def stop(aws: Aws, arn: str, *, every: float, patience: float, within: float) -> ExecutionView:
+    """Stop an execution and see it end.
+
+    It stays Stopping until every callback is answered. The function does that; what is unanswered after `patience`
+    seconds we answer ourselves, with the token its step shows. Raises polling.TimedOut after `within` seconds.
+    """
+    sagemaker = aws.client("sagemaker")
+    if not EXECUTION_STATES.terminal(view(aws, arn, with_steps=False).status):
+        none_if_gone(lambda: sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn))
+    give_up_on_function = aws.retrier.time.clock() + patience
+
+    def answer_callbacks(now: ExecutionView) -> None:
+        if EXECUTION_STATES.terminal(now.status) or aws.retrier.time.clock() < give_up_on_function:
+            return
+        for step in now.steps:
+            if step.token and step.ended is None:
+                token = step.token
+                none_if_gone(
+                    lambda token=token: sagemaker.send_pipeline_execution_step_failure(  # type: ignore[misc]
+                        CallbackToken=token, FailureReason="The execution was stopped."
+                    )
+                )
+
+    return follow(aws, arn, every=every, within=within, with_steps=True, seen=answer_callbacks)
+
+
+def log_lines(aws: Aws, log_group: str, since: datetime | None, count: int) -> tuple[str, ...]:
+    """The last `count` lines the function has logged since then; none where there is no log group."""
+    start = int(since.timestamp() * 1000) if since else 0
+    pages = aws.client("logs").get_paginator("filter_log_events")
+    listing = pages.paginate(logGroupName=log_group, startTime=start)
+    events = [event for page in none_if_gone(lambda: list(listing)) or [] for event in page["events"]]
+    return tuple(event["message"].rstrip("\n") for event in events[-count:])
+
+
+def _step(found: Mapping[str, Any]) -> StepView:
+    described: dict[str, dict[str, Any]] = found.get("Metadata", {})
+    kind, metadata = next(iter(described.items()), ("", {}))
+    outputs = {entry["Name"]: entry["Value"] for entry in metadata.get("OutputParameters", [])}
+    return StepView(
+        name=found["StepName"],
+        kind=kind,
+        status=found["StepStatus"],
+        started=found.get("StartTime"),
+        ended=found.get("EndTime"),
+        failure=found.get("FailureReason", ""),
+        outputs=outputs,
+        token=metadata.get("CallbackToken", ""),
+    )

@@ -1,0 +1,148 @@
+"""From a plan to calls: along the dependencies, independent branches at the same time; deleting runs the other way.
+
+Tells what happens through `report` as it happens, and what was done and what was not when something fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..aws.failures import reason
+from ..errors import AwsError
+from .graph import Walk
+from .model import Action, Plan, Step
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one step. `identity` is the ARN, URL or UUID of what is there now."""
+
+    step: Step
+    identity: str = ""
+    error: BaseException | None = None
+
+
+@dataclass
+class Progress:
+    """What has been done so far; readable at any moment, also after an interruption."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def existing(self) -> tuple[Step, ...]:
+        """Steps whose resource is there now, as far as we know."""
+        return tuple(
+            outcome.step
+            for outcome in self.outcomes.values()
+            if outcome.error is None and outcome.step.action is not Action.DELETE
+        )
+
+
+class ApplyFailed(AwsError):  # noqa: N818 - the name of an outcome
+    """Some steps failed; the others that could be done are done. Running again goes on from there."""
+
+
+def apply(
+    aws: Aws,
+    plan: Plan,
+    report: Callable[[Outcome], None],
+    approve: Callable[[Step], bool],
+    progress: Progress,
+) -> Plan:
+    """Create and update along the graph. A step that `approve` declines is kept as it is.
+
+    Answers the plan as it was carried out. Raises ApplyFailed with what was done and what was not.
+    """
+    steps = {step.key: step for step in plan}
+    identities: dict[str, str] = {}
+    failed: list[str] = []
+
+    def work(key: str) -> None:
+        step = steps[key]
+        identities[key] = _carry_out(aws, step)
+
+    def before(key: str) -> bool:
+        if failed:
+            return False
+        if steps[key].writes and not approve(steps[key]):
+            steps[key] = replace(steps[key], action=Action.KEEP, reason="declined")
+        return True
+
+    def after(key: str, error: BaseException | None) -> bool:
+        outcome = Outcome(steps[key], identities.get(key, ""), error)
+        if error is not None:
+            failed.append(key)
+        if error is not None or key in identities:
+            progress.outcomes[key] = outcome
+            report(outcome)
+        return not failed
+
+    Walk({key: step.resource.needs for key, step in steps.items()}, work).run(before, after)
+    if failed:
+        raise _apply_failed(plan, progress)
+    return Plan(tuple(steps[step.key] for step in plan))
+
+
+def destroy(aws: Aws, plan: Plan, report: Callable[[Outcome], None]) -> tuple[Outcome, ...]:
+    """Delete in reverse order. A failure spares what the thing still standing needs; the rest goes on.
+
+    Answers what failed or had to be left for it.
+    """
+    steps = {step.key: step for step in plan}
+    failures: dict[str, Outcome] = {}
+
+    def work(key: str) -> None:
+        step = steps[key]
+        if step.action is Action.DELETE and step.observed is not None:
+            step.resource.kind.delete(aws, step.resource.spec, step.observed)
+
+    def after(key: str, error: BaseException | None) -> bool:
+        outcome = Outcome(steps[key], error=error)
+        if error is not None:
+            failures[key] = outcome
+        if steps[key].action is not Action.ABSENT:
+            report(outcome)
+        return error is None
+
+    waits_for: dict[str, list[str]] = {key: [] for key in steps}
+    for step in plan:
+        for need in step.resource.needs:
+            waits_for[need].append(step.key)
+    for key in Walk(waits_for, work).run(lambda _key: True, after):
+        if steps[key].action is Action.DELETE:
+            failures[key] = Outcome(steps[key], error=AwsError("left, because what needs it could not be deleted"))
+    return tuple(failures.values())
+
+
+def _carry_out(aws: Aws, step: Step) -> str:
+    kind, spec, seen = step.resource.kind, step.resource.spec, step.observed
+    if step.action is Action.CREATE or seen is None:
+        return kind.create(aws, spec)
+    if step.action is Action.UPDATE:
+        kind.update(aws, spec, seen, step.changes)
+    return seen.identity
+
+
+def _apply_failed(plan: Plan, progress: Progress) -> ApplyFailed:
+    lines: list[str] = []
+    for step in plan:
+        outcome = progress.outcomes.get(step.key)
+        if outcome is not None and outcome.error is not None:
+            name = f"{step.resource.kind.label} {step.resource.name}"
+            lines.append(f"Failed to {step.action} {name}: {reason(outcome.error)}")
+    lines.append(f"Done: {_names(plan, progress, True)}.")
+    lines.append(f"Not done: {_names(plan, progress, False)}.")
+    return ApplyFailed("\n".join(lines), "Running the same command again goes on from there.")
+
+
+def _names(plan: Plan, progress: Progress, done: bool) -> str:
+    names = []
+    for step in plan:
+        outcome = progress.outcomes.get(step.key)
+        if step.writes and (outcome is not None and outcome.error is None) is done:
+            names.append(f"{step.resource.kind.label} {step.resource.name}")
+    return ", ".join(names) or "nothing"

@@ -1,0 +1,152 @@
+"""Everything a command may tell, as data; how it looks is the renderers' business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..aws.account import Account
+from ..config.model import Config
+from ..errors import GeopipeError
+from ..pipeline.execution import ExecutionView
+from ..pipeline.results import Results
+from ..reconcile.applier import Outcome
+from ..reconcile.model import Plan, Step
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """A run begins."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would be done; nothing has been yet."""
+
+    config: Config
+    account: Account
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class SetupBegins:
+    """The plan is now carried out; one StepDone follows for each of its steps, in any order."""
+
+    config: Config
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One resource is as it should be, or failed to become so."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the user should know now: why we wait, what was decided for them."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ExecutionStarted:
+    """An execution of ours runs. `resumed`: it had been started by an earlier command."""
+
+    arn: str
+    run_id: str
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class ExecutionSeen:
+    """The execution was looked at."""
+
+    view: ExecutionView
+
+
+@dataclass(frozen=True)
+class ExecutionEnded:
+    """The execution was seen in a terminal state."""
+
+    view: ExecutionView
+
+
+@dataclass(frozen=True)
+class ResultsRead:
+    """This run's results."""
+
+    results: Results
+
+
+@dataclass(frozen=True)
+class StudioInstructions:
+    """Where to look at the pipeline."""
+
+    pipeline: str
+    region: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The command cannot go on; shown at once, because a clean-up may follow."""
+
+    error: GeopipeError
+
+
+@dataclass(frozen=True)
+class CleanupBegins:
+    """The last part of a run."""
+
+
+@dataclass(frozen=True)
+class CleanupPlanned:
+    """What is going to be deleted, and what is kept for which reason."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """One resource is gone, was kept, or could not be deleted."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Complete:
+    """The end of a run. `remaining` are resources that still exist."""
+
+    remaining: tuple[Step, ...] = ()
+
+
+Event = (
+    Welcome
+    | Planned
+    | SetupBegins
+    | StepDone
+    | Note
+    | ExecutionStarted
+    | ExecutionSeen
+    | ExecutionEnded
+    | ResultsRead
+    | StudioInstructions
+    | Failed
+    | CleanupBegins
+    | CleanupPlanned
+    | Deleted
+    | Complete
+)
+
+
+class Report(Protocol):
+    """Tells the user what happens, and asks them. Called from any thread."""
+
+    def tell(self, event: Event) -> None: ...
+
+    def ask(self, question: str, about: Step | None = None) -> bool:
+        """The user's yes or no, during set-up `about` a step. Raises InterruptedByUser when the input ends."""
+
+    def close(self) -> None:
+        """Nothing more comes; leave the terminal as it was."""

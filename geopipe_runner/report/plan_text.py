@@ -1,0 +1,66 @@
+"""A plan as text: one line per resource, and below an update each attribute with its old and new value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..config.model import Config
+from ..kinds.base import MISSING, Change
+from ..reconcile.model import Action, Plan, Step
+from .paint import Paint
+
+_SIGNS = {
+    Action.CREATE: ("+", "green"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.DELETE: ("-", "red"),
+    Action.REFUSE: ("!", "red"),
+    Action.KEEP: (" ", ""),
+    Action.ABSENT: (" ", ""),
+}
+_WIDEST_VALUE = 120
+
+
+def lines(plan: Plan, paint: Paint) -> Iterator[str]:
+    """The plan, its summary last."""
+    shown = [step for step in plan if step.action is not Action.ABSENT]
+    width = max((len(step.resource.kind.label) for step in shown), default=0)
+    for step in shown:
+        yield from _step(step, width, paint)
+    yield summary(plan)
+
+
+def summary(plan: Plan) -> str:
+    """`Plan: 3 to create, 1 to update, 0 to delete, 9 unchanged.`"""
+    count = {action: len(plan.having(action)) for action in Action}
+    text = (
+        f"Plan: {count[Action.CREATE]} to create, {count[Action.UPDATE]} to update, "
+        f"{count[Action.DELETE]} to delete, {count[Action.KEEP]} unchanged"
+    )
+    return text + (f", {count[Action.REFUSE]} refused." if count[Action.REFUSE] else ".")
+
+
+def where(config: Config, account_line: str) -> str:
+    """Which deployment, where."""
+    return f"Deployment {config.deployment} in {account_line}"
+
+
+def _step(step: Step, width: int, paint: Paint) -> Iterator[str]:
+    sign, colour = _SIGNS[step.action]
+    line = f"  {sign} {step.action:<6}  {step.resource.kind.label:<{width}}  {step.resource.name}"
+    reason = f"  ({step.reason})" if step.reason else ""
+    yield paint(line, colour) + reason
+    for change in step.changes:
+        yield f"             {change.path}: {_change(change)}"
+
+
+def _change(change: Change) -> str:
+    return f"{_value(change.old)} → {_value(change.new)}"
+
+
+def _value(value: Any) -> str:
+    if value is MISSING or value is None:
+        return "(none)"
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{value}"'
+    return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 1] + "…"

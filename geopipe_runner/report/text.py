@@ -1,0 +1,229 @@
+"""The transcript: the specification's sample output, line by line; on a terminal with a live view of the steps."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from ..errors import InterruptedByUser
+from ..pipeline.execution import ExecutionView
+from ..pipeline.results import as_csv
+from ..reconcile.model import Action, Step
+from . import events, plan_text
+from .paint import for_stream, is_terminal
+from .sections import RULE, Sections
+
+_WELCOME = """Welcome to the Amazon SageMaker pipeline example scenario.
+
+This example workflow will guide you through setting up and executing a
+Amazon SageMaker pipeline. The pipeline uses an AWS Lambda function and an
+Amazon SQS queue, and runs a vector enrichment reverse geocode job to
+reverse geocode addresses in an input file and store the results in an export file."""
+
+_STUDIO = "https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-studio.html"
+
+
+class TextReport:
+    """Prints events as they come. Answers are read from `answers`; None means that nobody is there to ask."""
+
+    def __init__(self, out: TextIO, err: TextIO, answers: TextIO | None) -> None:
+        self._out = out
+        self._err = err
+        self._answers = answers
+        self._paint = for_stream(out)
+        self._lock = threading.RLock()
+        self._sections: Sections | None = None
+        self._following = False
+        self._live: Any = None
+        self._renderers: dict[type, Callable[[Any], None]] = {
+            events.Welcome: self._welcome,
+            events.Planned: self._planned,
+            events.SetupBegins: self._setup_begins,
+            events.StepDone: self._step_done,
+            events.Note: self._note,
+            events.ExecutionStarted: self._execution_started,
+            events.ExecutionSeen: self._execution_seen,
+            events.ExecutionEnded: self._execution_ended,
+            events.ResultsRead: self._results,
+            events.StudioInstructions: self._studio,
+            events.Failed: self._failed,
+            events.CleanupBegins: self._cleanup_begins,
+            events.CleanupPlanned: self._cleanup_planned,
+            events.Deleted: self._deleted,
+            events.Complete: self._complete,
+        }
+
+    @property
+    def live(self) -> bool:
+        """Whether someone watches a terminal."""
+        return is_terminal(self._out)
+
+    def tell(self, event: events.Event) -> None:
+        """Print one event."""
+        with self._lock:
+            self._renderers[type(event)](event)
+
+    def ask(self, question: str, about: Step | None = None) -> bool:
+        """Ask until the answer is a yes or a no. Raises InterruptedByUser when the input ends."""
+        with self._lock:
+            if self._sections and about:
+                self._sections.open_for(about)
+            self._say(f"        {question}")
+            while True:
+                line = self._answers.readline() if self._answers else ""
+                if not line:
+                    raise InterruptedByUser("The input ended at a question, so nothing more was done.")
+                answer = line.strip().lower()
+                if answer in ("y", "yes"):
+                    return True
+                if answer in ("n", "no"):
+                    return False
+                self._say("        Please answer y or n.")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        with self._lock:
+            self._stop_following()
+            self._out.flush()
+
+    def _say(self, text: str = "") -> None:
+        if self._live is not None:
+            self._live.print_above(text)
+        else:
+            print(text, file=self._out, flush=True)
+
+    def _block(self, *lines: str) -> None:
+        for line in (RULE, *lines, RULE):
+            self._say(line)
+
+    def _welcome(self, _event: events.Welcome) -> None:
+        self._block(_WELCOME)
+
+    def _planned(self, event: events.Planned) -> None:
+        account = event.account
+        endpoint = f", endpoint {account.endpoint_url}" if account.endpoint_url else ""
+        self._say(
+            f"Deployment {event.config.deployment} in account {account.account_id}, {account.region}{endpoint}"
+            f" (from {event.config.path.name})"
+        )
+        for line in plan_text.lines(event.plan, self._paint):
+            self._say(line)
+
+    def _setup_begins(self, event: events.SetupBegins) -> None:
+        self._block("First, we will set up the roles, functions, and queue needed by the SageMaker pipeline.")
+        self._sections = Sections(event.config, event.plan, self._say)
+
+    def _step_done(self, event: events.StepDone) -> None:
+        if self._sections:
+            self._sections.add(event.outcome)
+
+    def _note(self, event: events.Note) -> None:
+        self._say(f"        {event.text}")
+
+    def _execution_started(self, event: events.ExecutionStarted) -> None:
+        self._close_sections()
+        if event.resumed:
+            self._block(
+                "Resuming pipeline execution.", f"        Execution {event.arn} (run {event.run_id}) is still going on."
+            )
+        else:
+            self._block("Starting pipeline execution.", f"        Execution started with ARN {event.arn}.")
+        self._say(RULE)
+        self._say("Waiting for pipeline execution to finish.")
+        self._following = True
+        if self.live:
+            from .live import LiveSteps  # brings rich along, which only a terminal needs
+
+            self._live = LiveSteps(self._out)
+
+    def _execution_seen(self, event: events.ExecutionSeen) -> None:
+        self._say(f"        Execution status is {event.view.status}.")
+        if self._live is not None:
+            self._live.show(event.view)
+
+    def _execution_ended(self, event: events.ExecutionEnded) -> None:
+        self._leave_live(event.view)
+        self._say(f"        Execution finished with status {event.view.status}.")
+        self._stop_following()
+
+    def _leave_live(self, view: ExecutionView | None) -> None:
+        if self._live is not None:
+            live, self._live = self._live, None
+            live.close(view)
+
+    def _stop_following(self) -> None:
+        self._leave_live(None)
+        if self._following:
+            self._following = False
+            self._say(RULE)
+
+    def _results(self, event: events.ResultsRead) -> None:
+        results = event.results
+        self._say(RULE)
+        self._say(f"Getting output results {results.bucket}.")
+        for key in results.keys:
+            self._say(f"        Output file: {key}")
+        self._say("        Output file contents:")
+        self._say()
+        for row in results.first:
+            self._say("        " + as_csv(row).replace("\n", "\n        "))
+        self._say()
+        self._say(f"        {results.rows:,} rows, {results.valid:,} of them Valid Data.")
+        if results.saved:
+            self._say(f"        Saved as {results.saved}.")
+        self._say(RULE)
+
+    def _studio(self, _event: events.StudioInstructions) -> None:
+        self._block(
+            "The pipeline has completed. To view the pipeline and executions in SageMaker Studio, "
+            "follow these instructions:",
+            _STUDIO,
+        )
+
+    def _failed(self, event: events.Failed) -> None:
+        self._close_sections()
+        self._stop_following()
+        self._out.flush()
+        print(f"Error: {event.error.message}", file=self._err)
+        if event.error.hint:
+            print(event.error.hint, file=self._err)
+        self._err.flush()
+
+    def _close_sections(self) -> None:
+        if self._sections:
+            self._sections.close()
+            self._sections = None
+
+    def _cleanup_begins(self, _event: events.CleanupBegins) -> None:
+        self._block("Finally, let's clean up our resources.")
+        self._say(RULE)
+        self._say("Clean up resources.")
+
+    def _cleanup_planned(self, event: events.CleanupPlanned) -> None:
+        for step in event.plan.having(Action.KEEP):
+            if step.reason:
+                self._say(f"        Keeping {step.resource.kind.label} {step.resource.name}: {step.reason}.")
+
+    def _deleted(self, event: events.Deleted) -> None:
+        step = event.outcome.step
+        if event.outcome.error is not None:
+            self._say(f"        Failed to delete {step.resource.kind.label} {step.resource.name}.")
+        elif step.action is Action.DELETE:
+            self._say(f"        Deleted {step.resource.kind.label} {step.resource.name}.")
+
+    def _complete(self, event: events.Complete) -> None:
+        if event.remaining:
+            names = ", ".join(f"{step.resource.kind.label} {step.resource.name}" for step in event.remaining)
+            self._say(f"        Still there: {names}.")
+        self._say(RULE)
+        self._block("SageMaker pipeline scenario is complete.")
+
+
+def for_this_process(interactive: bool) -> TextReport:
+    """A report on standard output. Characters its encoding lacks are replaced, not raised."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    return TextReport(sys.stdout, sys.stderr, sys.stdin if interactive else None)

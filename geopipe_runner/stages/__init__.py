@@ -1,0 +1,1 @@
+"""The stages of a command, each a module: what they share is the `Session`."""

@@ -1,0 +1,128 @@
+"""One run of the pipeline: resumed or started, followed to its end, explained when it fails, its results shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..aws.polling import TimedOut
+from ..aws.retry import AnswerError, error_code
+from ..errors import AwsError, ExecutionFailed, RefusedError
+from ..jobs import JOBS
+from ..jobs.reverse_geocoding import output_prefix
+from ..pipeline import execution, request, results
+from ..pipeline.execution import ExecutionView
+from ..pipeline.run import new_run_id
+from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
+from .session import Session
+
+_LOG_LINES = 15
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"})
+
+
+def run_pipeline(session: Session) -> None:
+    """Execute and show the results. Raises ExecutionFailed with everything known about why."""
+    definition = session.blueprint.deployment.artifacts.definition or {}
+    found = _resumable(session, definition)
+    run_id = found.run_id if found else new_run_id()
+    arn = found.arn if found else _start(session, run_id, definition)
+    session.state.execution_arn = arn
+    session.report.tell(ExecutionStarted(arn, run_id, resumed=found is not None))
+    ended = _follow(session, arn)
+    session.state.finished = True
+    session.report.tell(ExecutionEnded(ended))
+    if not ended.succeeded:
+        raise explain(session, ended)
+    _show_results(session, run_id)
+    session.report.tell(StudioInstructions(session.config.pipeline.name, session.config.region))
+
+
+def explain(session: Session, ended: ExecutionView) -> ExecutionFailed:
+    """Why an execution did not succeed: its steps, the job, the function's last words."""
+    view = execution.view(session.aws, ended.arn, with_steps=True)
+    lines = [f"Pipeline execution {view.arn} ended {view.status}."]
+    if view.failure:
+        lines.append(f"Reason: {view.failure}")
+    for step in view.steps:
+        if step.status == "Failed":
+            lines.append(f"Step {step.name} failed: {step.failure}")
+    job = JOBS[session.config.job.kind].failure(session.aws, view.outputs)
+    if job:
+        lines.append(job)
+    log_group = session.config.function.log_group
+    logged = execution.log_lines(session.aws, log_group, view.started, _LOG_LINES)
+    if logged:
+        lines.append(f"Last lines of {log_group}:")
+        lines += [f"    {line}" for line in logged]
+    return ExecutionFailed("\n".join(lines), "Mend the cause and run the same command again.")
+
+
+def _resumable(session: Session, definition: Mapping[str, object]) -> ExecutionView | None:
+    """The unfinished execution to go on with. Raises RefusedError beside a different one, unless told otherwise."""
+    if session.options.start_new:
+        return None
+    others = []
+    for found in execution.unfinished(session.aws, session.config.pipeline.name):
+        wanted = request.parameters(session.blueprint.deployment, definition, found.run_id)
+        if execution.is_same_work(session.aws, found, definition, wanted):
+            return found
+        others.append(found)
+    if others and not _start_beside(session, others):
+        raise RefusedError(
+            f"{len(others)} other execution(s) of this pipeline have not ended: "
+            + ", ".join(f"{other.arn} ({other.status})" for other in others),
+            "Pass --new to start another one beside them, or stop them first.",
+        )
+    return None
+
+
+def _start_beside(session: Session, others: list[ExecutionView]) -> bool:
+    if not session.options.interactive:
+        return False
+    for other in others:
+        session.report.tell(Note(f"Execution {other.arn} is {other.status}, started {other.started}."))
+    return session.report.ask("It does something else than this run would. Start another one beside it? (y/n)")
+
+
+def _start(session: Session, run_id: str, definition: Mapping[str, object]) -> str:
+    parameters = request.parameters(session.blueprint.deployment, definition, run_id)
+    return execution.start(session.aws, session.config.pipeline.name, run_id, parameters)
+
+
+def _follow(session: Session, arn: str) -> ExecutionView:
+    settings = session.config.execution
+    try:
+        return execution.follow(
+            session.aws,
+            arn,
+            every=settings.poll_interval,
+            within=settings.timeout,
+            with_steps=session.options.live,
+            seen=lambda view: session.report.tell(ExecutionSeen(view)),
+        )
+    except TimedOut:
+        raise ExecutionFailed(
+            f"The execution {arn} has not ended after {settings.timeout:g} s; it goes on.",
+            "Run the same command again to wait on, or raise execution.timeout.",
+        ) from None
+    except AnswerError as error:
+        if error_code(error) in _EXPIRED:
+            raise CredentialsExpired(
+                f"The AWS credentials expired while waiting: {error}",
+                f"The execution {arn} goes on. Renew them and run the same command again: it resumes there.",
+            ) from None
+        raise
+
+
+class CredentialsExpired(AwsError):  # noqa: N818 - the name of an event
+    """We may not look any more; what runs, runs on."""
+
+
+def _show_results(session: Session, run_id: str) -> None:
+    config = session.config
+    job = JOBS[config.job.kind]
+    prefix = output_prefix(session.blueprint.deployment, run_id)
+    keys = results.find(session.aws, config.bucket.name, prefix, job.results)
+    read = results.read(
+        session.aws, config.bucket.name, keys, job.results, config.output.preview_rows, session.options.output_dir
+    )
+    session.report.tell(ResultsRead(read))

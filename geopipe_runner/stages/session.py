@@ -1,0 +1,56 @@
+"""What every stage of one command works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..aws.retry import Patience
+from ..config.model import CleanupPolicy, Config
+from ..reconcile.applier import Progress
+from ..reconcile.blueprint import Blueprint
+from ..report.events import Report
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line adds to the configuration."""
+
+    interactive: bool = True
+    cleanup: CleanupPolicy | None = None
+    """Overrides the configuration's policy."""
+    output_dir: Path | None = None
+    start_new: bool = False
+    """Start another execution even though an unfinished one could be resumed."""
+    live: bool = False
+    """Someone watches the steps, so they are read at each poll."""
+
+    def cleanup_policy(self, config: Config) -> CleanupPolicy:
+        """The policy that holds."""
+        return config.cleanup if self.cleanup is None else self.cleanup
+
+
+@dataclass
+class State:
+    """What has come about so far; readable after an interruption."""
+
+    progress: Progress = field(default_factory=Progress)
+    execution_arn: str = ""
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command on one deployment: its collaborators, and what has come about."""
+
+    config: Config
+    options: Options
+    report: Report
+    time: Patience
+    aws: Aws
+    blueprint: Blueprint
+    state: State

@@ -1,0 +1,8 @@
+"""`python run.py config/local.yaml`: everything is in geopipe_runner."""
+
+import sys
+
+from geopipe_runner.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Wrong configurations as data: each file in configs/ ends with the problems it must give, after `#= `, all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geopipe_runner.config import load
+from geopipe_runner.config.loader import read_values
+from geopipe_runner.config.rules import RULES, Rule, findings
+from geopipe_runner.errors import ConfigError
+
+FOLDER = Path(__file__).parent / "configs"
+CASES = sorted(FOLDER.glob("*.yaml"))
+ENVIRON = {"SECONDS": "30"}
+
+
+def expected_problems(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [f"{path}:{line[3:]}".replace("<configs>", str(FOLDER)) for line in lines if line.startswith("#= ")]
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_all_problems_are_reported_in_order(path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(path, ENVIRON)
+    assert [str(problem) for problem in caught.value.problems] == expected_problems(path)
+    assert str(caught.value) == "\n".join(expected_problems(path))
+    assert caught.value.exit_code == 2
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 100
+
+
+@pytest.fixture(scope="module")
+def rules_with_a_case() -> set[Rule]:
+    found: set[Rule] = set()
+    for path in CASES:
+        try:
+            _, values = read_values(path, ENVIRON)
+        except ConfigError:
+            continue
+        found |= {rule for rule in RULES if rule not in found and findings(rule, values)}
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_rule_has_a_case(rule: Rule, rules_with_a_case: set[Rule]) -> None:
+    assert rule in rules_with_a_case
