@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PINS   := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .PHONY: run test lint types unit bench requirements clean
 
@@ -16,12 +17,18 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	cd lambda && ../$(BIN)/mypy --strict *.py
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
+resources/GeoSpatialPipeline.json: pipeline_templates/reverse_geocoding.json.j2 $(VENV)/.run
+	$(BIN)/python -m geopipe_runner.pipeline.guide > $@
+
 requirements: $(VENV)/.dev  ## renew the pins (hashes, no URLs)
-	$(BIN)/python requirements/compile.py
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile $(PINS) --extra emulator pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile $(PINS) --extra emulator --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -5,6 +5,7 @@ somebody before, or refused in a way that no repetition will change.
 """
 
 from botocore.exceptions import BotoCoreError, ClientError
+
 from clients import Client
 from decisions import Decision, Outcome, failure
 from faults import AwsError, Fault, fault_of

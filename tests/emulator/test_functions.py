@@ -114,9 +114,7 @@ class Account:
         return url, arn
 
     def mapping(self, queue_arn: str, function: str, **settings: Any) -> str:
-        created = self.lambda_.create_event_source_mapping(
-            EventSourceArn=queue_arn, FunctionName=function, **settings
-        )
+        created = self.lambda_.create_event_source_mapping(EventSourceArn=queue_arn, FunctionName=function, **settings)
         self.mappings.append(created["UUID"])
         return str(created["UUID"])
 
@@ -228,10 +226,11 @@ def test_a_bad_zip_is_refused(account: Account, zip_file: bytes, message: str) -
 
 
 def test_an_unzipped_size_over_the_limit_is_refused(account: Account) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("huge.bin", bytes(262_144_001))
-    status, code, told = refused(account.function, Code={"ZipFile": buffer.getvalue()})
+    declared = 262_144_001
+    entry = zipped(app=ECHO)
+    size_field = entry.index(b"PK\x01\x02") + 24
+    zip_file = entry[:size_field] + declared.to_bytes(4, "little") + entry[size_field + 4 :]
+    _, code, told = refused(account.function, Code={"ZipFile": zip_file})
     assert (code, told) == ("InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes")
 
 
@@ -249,7 +248,10 @@ def test_code_may_come_from_a_bucket(account: Account) -> None:
 @pytest.mark.parametrize(
     "trust",
     [
-        {"Version": "2012-10-17", "Statement": []},
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT_ID}, "Action": "sts:AssumeRole"}],
+        },
         {
             "Version": "2012-10-17",
             "Statement": [
@@ -258,7 +260,7 @@ def test_code_may_come_from_a_bucket(account: Account) -> None:
         },
         {"Version": "2012-10-17", "Statement": [*TRUST["Statement"], {**TRUST["Statement"][0], "Effect": "Deny"}]},  # type: ignore[dict-item,list-item]
     ],
-    ids=["nobody", "another service", "denied"],
+    ids=["an account", "another service", "denied"],
 )
 def test_a_role_lambda_cannot_assume_is_refused(account: Account, trust: dict[str, Any]) -> None:
     untrusting = make_role(account.emulator, trust)
@@ -399,20 +401,24 @@ class Clock:
 
 
 @pytest.fixture
-def slow_service(emulator: Emulator) -> Iterator[tuple[FunctionsService, Clock]]:
-    """The service with AWS's slowness on, and a clock that a test moves."""
+def start_service(emulator: Emulator) -> Iterator[Callable[..., FunctionsService]]:
+    """Starts services beside the emulator's own, which share its queues, logs and roles but not its functions."""
+    started: list[FunctionsService] = []
+
+    def start(settings: Settings, clock: Callable[[], float] = time.monotonic) -> FunctionsService:
+        service = FunctionsService(Environment(settings, emulator.url, emulator.client), clock)
+        started.append(service)
+        service.start()
+        return service
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+def test_a_function_settles_only_with_time(start_service: Callable[..., FunctionsService], account: Account) -> None:
     clock = Clock()
-    settings = Settings(function_pending_seconds=60, mapping_creating_seconds=60)
-    service = FunctionsService(Environment(settings, emulator.url, emulator.client), clock)
-    service.start()
-    yield service, clock
-    service.stop()
-
-
-def test_a_function_settles_only_with_time(
-    slow_service: tuple[FunctionsService, Clock], account: Account
-) -> None:
-    service, clock = slow_service
+    service = start_service(Settings(function_pending_seconds=60), clock)
     context = RequestContext(ACCOUNT_ID, REGION)
 
     def ask(operation: str, **request: Any) -> dict[str, Any]:
@@ -471,15 +477,22 @@ def test_a_dry_run_invokes_nothing(account: Account) -> None:
     assert sum(line.startswith("START") for line in account.log_lines(name)) == 1
 
 
-def test_an_event_invocation_is_tried_three_times_under_one_request_id(account: Account) -> None:
-    name = account.function("def handler(event, context):\n    raise ValueError(event)\n")
-    answer = account.lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=b'"later"')
+def test_an_event_invocation_is_tried_three_times_under_one_request_id(
+    start_service: Callable[..., FunctionsService], account: Account
+) -> None:
+    name = f"f-{uuid.uuid4().hex[:8]}"
+    operations = start_service(Settings(time_scale=0.001)).operations
+    context = RequestContext(ACCOUNT_ID, REGION)
+    code = {"ZipFile": zipped(app="def handler(event, context):\n    raise ValueError(event)\n")}
+    request = {"FunctionName": name, "Runtime": "python3.12", "Role": account.role, "Handler": "app.handler"}
+    operations["CreateFunction"]({**request, "Code": code}, context)
+    answer = operations["Invoke"]({"FunctionName": name, "InvocationType": "Event", "Payload": b'"later"'}, context)
     assert answer["StatusCode"] == 202
 
     def starts() -> list[str]:
         return [line for line in account.log_lines(name) if line.startswith("START")]
 
-    eventually(lambda: len(starts()) == 3, patience=10)
+    eventually(lambda: len(starts()) == 3)
     assert len(set(starts())) == 1
 
 
@@ -499,10 +512,10 @@ def test_a_deleted_function_leaves_nothing_behind(account: Account) -> None:
     source = "import time\ndef handler(event, context):\n    time.sleep(event)\n    print('late')\n"
     name = account.function(source)
     account.call(name, 0)
-    account.lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=b"0.5")
+    account.lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=b"0.2")
     account.lambda_.delete_function(FunctionName=name)
     account.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}")
-    deadline = time.monotonic() + 1.0
+    deadline = time.monotonic() + 0.6
     while time.monotonic() < deadline:
         assert account.log_lines(name) == []
         time.sleep(0.05)

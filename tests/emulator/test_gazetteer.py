@@ -75,7 +75,7 @@ def points_of_the_globe(count: int, seed: int) -> list[Point]:
 
 
 def by_brute_force(gazetteer: Gazetteer, points: list[Point]) -> list[int]:
-    """Looks at every place: the angle's cosine says which are close, the haversine formula which of those is nearest."""
+    """Looks at every place: the angle's cosine says which are close, the haversine formula which of them is nearest."""
     latitudes = np.radians(np.array(gazetteer.latitudes) / 100_000)
     longitudes = np.radians(np.array(gazetteer.longitudes) / 100_000)
     across = np.cos(latitudes)

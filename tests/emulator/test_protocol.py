@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from botocore.awsrequest import HeadersDict
 from botocore.model import OperationModel, Shape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
@@ -95,7 +96,7 @@ def parsed_by_botocore(operation: OperationModel, response: Response) -> dict[st
     body: Any = response.content()
     if operation.has_streaming_output and response.status < 300:
         body = io.BytesIO(body)
-    headers = {name.lower(): value for name, value in response.headers}
+    headers = HeadersDict(response.headers)
     parsed = parser.parse(
         {"status_code": response.status, "headers": headers, "body": body, "context": {}}, operation.output_shape
     )

@@ -22,6 +22,7 @@ from botocore.exceptions import (
 )
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+
 from invocation import Invocation, margin_of
 from logs import Log
 from settings import Settings

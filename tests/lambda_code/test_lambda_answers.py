@@ -1,10 +1,11 @@
 """Texts are cut where the service would refuse them, and nowhere else."""
 
 import pytest
-from answers import fit, send
-from decisions import Decision, Outcome
 from hypothesis import given
 from hypothesis import strategies as st
+
+from answers import fit, send
+from decisions import Decision, Outcome
 from lambda_fakes import World, token
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))

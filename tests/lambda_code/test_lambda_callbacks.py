@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import callbacks
 import pytest
 from botocore.exceptions import InvalidRegionError, ReadTimeoutError
+
+import callbacks
 from lambda_fakes import (
     DEAD_LETTER_QUEUE_ARN,
     DEAD_LETTER_QUEUE_URL,

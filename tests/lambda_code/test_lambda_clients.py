@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
-import handler
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ReadTimeoutError
+
+import handler
 from clients import SLOWEST_CALL_SECONDS, Clients
 from invocation import Invocation, margin_of
 from lambda_fakes import EXECUTION_ARN, QUEUE_URL, World, event, job_arn, token

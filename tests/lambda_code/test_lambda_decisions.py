@@ -3,11 +3,12 @@
 from itertools import product
 from typing import Any
 
-import callbacks
 import pytest
-from decisions import Outcome, decide
 from hypothesis import given
 from hypothesis import strategies as st
+
+import callbacks
+from decisions import Outcome, decide
 from jobs import VECTOR_ENRICHMENT, Phase
 from lambda_fakes import World, failed_ids, job_arn, token
 

@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-import callbacks
-import handler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import callbacks
+import handler
 from lambda_fakes import (
     DEAD_LETTER_QUEUE_ARN,
     EXECUTION_ARN,

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import handler
 import pytest
+
+import handler
 from lambda_fakes import (
     DEAD_LETTER_QUEUE_ARN,
     DEAD_LETTER_QUEUE_URL,

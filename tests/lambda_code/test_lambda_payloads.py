@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-import payloads
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import payloads
 
 S3 = {"S3Data": {"S3Uri": "s3://b/k.csv"}}
 INPUT = {"DataSourceConfig": S3, "DocumentType": "CSV"}

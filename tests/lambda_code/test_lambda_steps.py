@@ -3,9 +3,10 @@
 import hashlib
 from typing import Any
 
-import handler
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+import handler
 from lambda_fakes import EXECUTION_ARN, ROLE, World, event, job_arn, refusal
 
 START, EXPORT, GET = "StartVectorEnrichmentJob", "ExportVectorEnrichmentJob", "GetVectorEnrichmentJob"
