@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
-from .errors import GeopipeError
+from .errors import GeopipeError, Terminated
 
 if TYPE_CHECKING:
     from .aws.retry import Patience
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. Nothing was changed.", file=sys.stderr)
+        print("Interrupted.", file=sys.stderr)
         return 130
 
 
@@ -131,7 +131,7 @@ def _run_command(parsed: argparse.Namespace) -> int:
     from .stages.session import Options
 
     time = Patience()
-    _catch_signals(time, scenario.Terminated)
+    _catch_signals(time)
     report = for_this_process(interactive=not parsed.non_interactive)
     options = Options(
         interactive=not parsed.non_interactive,
@@ -160,7 +160,7 @@ def _run_command(parsed: argparse.Namespace) -> int:
         report.close()
 
 
-def _catch_signals(time: Patience, terminated: type[BaseException]) -> None:
+def _catch_signals(time: Patience) -> None:
     """Both signals end every wait on any thread, then raise on this one."""
 
     def stop(error: type[BaseException]) -> Callable[[int, FrameType | None], None]:
@@ -171,7 +171,7 @@ def _catch_signals(time: Patience, terminated: type[BaseException]) -> None:
         return handler
 
     signal.signal(signal.SIGINT, stop(KeyboardInterrupt))
-    signal.signal(signal.SIGTERM, stop(terminated))
+    signal.signal(signal.SIGTERM, stop(Terminated))
 
 
 def _log_calls() -> None:

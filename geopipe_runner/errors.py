@@ -8,6 +8,8 @@ GeopipeError                exit 1   anything below; `message` says what happene
 ├── RefusedError            exit 5   not done on purpose: someone else's resource, the wrong account
 └── InterruptedByUser       exit 130 Ctrl-C, SIGTERM, or the input ended at a question
 
+Terminated                  exit 130 SIGTERM, raised wherever the program just is, as Python does for Ctrl-C
+
 Only the command line prints these. Any other exception is a bug of ours and keeps its traceback.
 """
 
@@ -87,3 +89,7 @@ class InterruptedByUser(GeopipeError):  # noqa: N818 - it is the name of an even
     """The user broke off."""
 
     exit_code = 130
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: like Ctrl-C, but whoever sent it will not come back to clean up."""

@@ -19,7 +19,7 @@ from .aws.endpoint import open_endpoint
 from .aws.failures import translated
 from .aws.retry import Interrupted, Patience
 from .config.model import Config
-from .errors import GeopipeError, InterruptedByUser
+from .errors import GeopipeError, InterruptedByUser, Terminated
 from .kinds.base import Artifacts, Deployment
 from .pipeline import request
 from .reconcile.blueprint import draw
@@ -28,10 +28,6 @@ from .report.events import CleanupBegins, Complete, Failed, Note, Planned, Repor
 from .stages import cleanup as cleaning
 from .stages import execute, setup
 from .stages.session import Options, Session, State
-
-
-class Terminated(BaseException):
-    """SIGTERM: like Ctrl-C, but whoever sent it will not come back to clean up."""
 
 
 def validate(config: Config) -> None:
@@ -126,14 +122,14 @@ def _interruptible(session: Session) -> Iterator[None]:
     """Ctrl-C, SIGTERM and an input that ends leave everything as it is and say what that is."""
     try:
         yield
-    except (KeyboardInterrupt, Interrupted):
-        raise _interrupted(session, "Interrupted.") from None
-    except InterruptedByUser as error:
-        raise _interrupted(session, error.message) from None
     except Terminated:
         session.time.renew()
         _clean_up_after(session)
         raise _interrupted(session, "Terminated.") from None
+    except (KeyboardInterrupt, Interrupted):
+        raise _interrupted(session, "Interrupted.") from None
+    except InterruptedByUser as error:
+        raise _interrupted(session, error.message) from None
 
 
 def _interrupted(session: Session, what: str) -> InterruptedByUser:

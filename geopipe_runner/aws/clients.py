@@ -10,6 +10,7 @@ Clients are made one after the other (a session is not thread-safe) and shared b
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ from .retry import Retrier, Time
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
-_OWNED_CALLS = "before-parameter-build"
+_CALLS = logging.getLogger("geopipe.calls")
 
 
 class WriteRefusedError(Exception):
@@ -88,7 +89,8 @@ class Aws:
             endpoint_url=self.account.endpoint_url,
             config=self._config,
         )
-        client.meta.events.register(_OWNED_CALLS, self._guard)
+        client.meta.events.register("before-parameter-build", self._guard)
+        client.meta.events.register("after-call", _log)
         return client
 
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -98,6 +100,11 @@ class Aws:
         owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket
         if owned:
             params.setdefault("ExpectedBucketOwner", self.account.account_id)
+
+
+def _log(http_response: Any, model: Any, **_: Any) -> None:
+    """Names and status only: parameters may hold secrets."""
+    _CALLS.debug("%s:%s %s", model.service_model.service_name, model.name, http_response.status_code)
 
 
 def is_read(service: str, operation: str) -> bool:

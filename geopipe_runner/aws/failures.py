@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, EndpointConnectionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 
 from ..errors import AwsError, GeopipeError
 from .retry import error_code
 
+AWS_ERRORS = (ClientError, BotoCoreError)
+"""Whatever a call may raise."""
+
+_EXPIRED = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired", "UnrecognizedClientException"}
+)
+_NO_LONGER = (CredentialRetrievalError, NoCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+
+
+def credentials_expired(error: BaseException) -> bool:
+    """Whether `error` means that the credentials were good once and are no longer."""
+    return isinstance(error, _NO_LONGER) or error_code(error) in _EXPIRED
 
 
 @contextmanager
@@ -18,7 +39,7 @@ def translated() -> Iterator[None]:
     """Within the block, errors of AWS calls come out as AwsError."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         raise as_aws_error(error) from error
 
 

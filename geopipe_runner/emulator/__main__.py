@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         server = EmulatorServer(settings, options.port, verbose=options.verbose)
     except OSError as problem:
-        return _fail(f"cannot listen on 127.0.0.1:{options.port}: {problem.strerror or problem}")
+        return _fail(
+            f"cannot listen on 127.0.0.1:{options.port}: {os.strerror(problem.errno) if problem.errno else problem}"
+        )
     print(server.url, flush=True)
     if options.exit_with_stdin:
         threading.Thread(target=_await_end_of_input, args=(ended,), name="stdin", daemon=True).start()

@@ -63,10 +63,10 @@ class Connection(MotoRequestHandler):  # type: ignore[misc]
         return environ
 
     def run_wsgi(self) -> None:
-        environ = self.make_environ()
-        body = environ["wsgi.input"]
         sent = _Answer(self)
         try:
+            environ = self.make_environ()
+            body = environ["wsgi.input"]
             chunks = self.server.app(environ, sent.start)
             try:
                 sent.write_all(chunks)
@@ -110,7 +110,7 @@ class _Answer:
         known = {name.lower() for name, _ in self._headers}
         silent = self._connection.command == "HEAD" or code in _BODYLESS
         chunked = not silent and "content-length" not in known
-        pending = self._head(code, chunked)
+        pending = self._head(code, chunked, known)
         if not silent:
             for chunk in chunks:
                 if chunk:
@@ -121,12 +121,13 @@ class _Answer:
         if pending:
             self._write(pending)
 
-    def _head(self, code: int, chunked: bool) -> bytes:
+    def _head(self, code: int, chunked: bool, known: set[str]) -> bytes:
         connection = self._connection
         connection.log_request(code)
         lines = [f"HTTP/1.1 {self._status}"]
         lines += [f"{name}: {value}" for name, value in self._headers]
-        lines += [f"Date: {connection.date_time_string()}", "Server: geopipe-emulator"]
+        if "date" not in known:
+            lines.append(f"Date: {connection.date_time_string()}")
         if chunked:
             lines.append("Transfer-Encoding: chunked")
         if connection.close_connection:

@@ -85,6 +85,8 @@ class Gateway:
         return [response.body] if isinstance(response.body, bytes) else response.body
 
     def respond(self, request: Request) -> Response:
+        if _is_from_a_browser(request):
+            return _json_response({"message": "The emulator answers no web pages."}, 403)
         scope = read_scope(request)
         if scope is None:
             own = self._control(request)
@@ -170,6 +172,8 @@ class Gateway:
     def warm_up(self) -> None:
         self._fallback.warm_up()
         self._name_s3_operations()
+        for name in self._services:
+            self._own(name)
 
     def stop(self) -> None:
         for amendment in self._amendments.values():
@@ -189,6 +193,7 @@ class Gateway:
 
 
 _FORM = "application/x-www-form-urlencoded"
+_OWN_HOSTS = ("127.0.0.1", "localhost")
 
 
 def partition_of(region: str) -> str:
@@ -220,6 +225,12 @@ def _error_for(call: Call, error: ServiceError) -> Response:
     return serialise_error(None, error, call.request.header("Content-Type", "application/json"))
 
 
-def _json_response(content: Any) -> Response:
+def _is_from_a_browser(request: Request) -> bool:
+    """A page the user has open may reach loopback, and functions run code: no Origin, no foreign Host."""
+    host = request.header("Host", "127.0.0.1").rpartition("@")[2].partition(":")[0]
+    return bool(request.header("Origin")) or not (host in _OWN_HOSTS or host.endswith(".localhost"))
+
+
+def _json_response(content: Any, status: int = 200) -> Response:
     body = json.dumps(content).encode()
-    return Response(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
+    return Response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)

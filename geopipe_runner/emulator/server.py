@@ -6,7 +6,6 @@ and is answered. Loopback only, by design: whoever reaches the port owns the acc
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +37,7 @@ class EmulatorServer:
         self._factories = services
         self._middleware = tuple(middleware)
         self._verbose = verbose
+        self._environment: Environment | None = None
         self._services: list[Service] = []
         self._server: Any = None
         self._fallback: Any = None
@@ -50,31 +50,34 @@ class EmulatorServer:
             raise RuntimeError("the emulator has not been started")
         return self._environment
 
-    _environment: Environment | None = None
-
     def start(self) -> str:
         """Begin to answer; then start the services, which may call the endpoint at once."""
+        try:
+            self._listen()
+            for service in self._services:
+                service.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def _listen(self) -> None:
         from .amendments import default_amendments
         from .clients import client_factory
         from .fallback import Fallback
         from .gateway import Gateway
         from .listener import Listener
 
-        environment = Environment(self.settings, self.url, client_factory(self.url))
-        self._environment = environment
+        environment = self._environment = Environment(self.settings, self.url, client_factory(self.url))
         factories = default_services() if self._factories is None else self._factories
         self._services = [make(environment) for make in factories]
         self._fallback = Fallback(self.settings.account_id)
-        amendments = default_amendments(self.settings)
-        self.gateway = Gateway(self.settings, self._services, self._fallback, amendments)
+        self.gateway = Gateway(self.settings, self._services, self._fallback, default_amendments(self.settings))
         app: Any = self.gateway
         for wrap in self._middleware:
             app = wrap(app)
         self._server = Listener(self._socket, app, self._verbose)
         threading.Thread(target=self._server.serve_forever, args=(_STOP_CHECK,), name="emulator", daemon=True).start()
-        for service in self._services:
-            service.start()
-        return self.url
 
     def warm_up(self) -> None:
         """Import and build in the background what every run asks for first."""
@@ -99,8 +102,7 @@ class EmulatorServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self.stop()
+        self.stop()
 
 
 def default_services() -> list[ServiceFactory]:

@@ -163,7 +163,7 @@ class Storage:
             raise ServiceError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
         if call.operation == "GetBucketPolicy":
             return _content("application/json", json.dumps(policy, separators=(",", ":")))
-        public = str(is_public(policy)).upper()
+        public = str(is_public(policy)).lower()
         return _content("application/xml", f"<PolicyStatus><IsPublic>{public}</IsPublic></PolicyStatus>")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..aws.failures import AWS_ERRORS, credentials_expired
 from ..aws.polling import TimedOut
-from ..aws.retry import AnswerError, error_code
 from ..errors import AwsError, ExecutionFailed, RefusedError
 from ..jobs import JOBS
 from ..jobs.reverse_geocoding import output_prefix
@@ -16,7 +16,6 @@ from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Not
 from .session import Session
 
 _LOG_LINES = 15
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"})
 
 
 def run_pipeline(session: Session) -> None:
@@ -104,13 +103,13 @@ def _follow(session: Session, arn: str) -> ExecutionView:
             f"The execution {arn} has not ended after {settings.timeout:g} s; it goes on.",
             "Run the same command again to wait on, or raise execution.timeout.",
         ) from None
-    except AnswerError as error:
-        if error_code(error) in _EXPIRED:
-            raise CredentialsExpired(
-                f"The AWS credentials expired while waiting: {error}",
-                f"The execution {arn} goes on. Renew them and run the same command again: it resumes there.",
-            ) from None
-        raise
+    except AWS_ERRORS as error:
+        if not credentials_expired(error):
+            raise
+        raise CredentialsExpired(
+            f"The AWS credentials expired while waiting: {error}",
+            f"The execution {arn} goes on. Renew them and run the same command again: it resumes there.",
+        ) from None
 
 
 class CredentialsExpired(AwsError):  # noqa: N818 - the name of an event

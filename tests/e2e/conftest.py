@@ -83,16 +83,20 @@ class Workplace:
         return path
 
     def geopipe(
-        self, *arguments: object, env: Mapping[str, str] | None = None, answers: str = ""
+        self,
+        *arguments: object,
+        env: Mapping[str, str] | None = None,
+        only_env: Mapping[str, str] | None = None,
+        answers: str = "",
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end."""
+        """Run to the end; `env` comes on top of the environment, `only_env` instead of it."""
         return subprocess.run(
             self.command(*arguments),
             input=answers,
             capture_output=True,
             text=True,
             cwd=self.folder,
-            env=os.environ | dict(env or {}),
+            env=only_env if only_env is not None else os.environ | dict(env or {}),
             timeout=_SECONDS,
         )
 

@@ -15,7 +15,7 @@ import numpy
 import pytest
 from conftest import ROOT, Standing, Workplace
 
-from geopipe_runner.emulator.geospatial.gazetteer import Gazetteer
+from geopipe_runner.emulator.geospatial.gazetteer import default_gazetteer
 
 _TRANSCRIPT = [
     "Welcome to the Amazon SageMaker pipeline example scenario.",
@@ -47,6 +47,16 @@ _TRANSCRIPT = [
     "Clean up resources.",
     "SageMaker pipeline scenario is complete.",
 ]
+
+
+# Ours to start it, the function's to do its work.
+_CALLS_OF_AN_EXECUTION = {
+    "sagemaker:StartPipelineExecution",
+    "sagemaker:SendPipelineExecutionStepSuccess",
+    "sagemaker-geospatial:StartVectorEnrichmentJob",
+    "sagemaker-geospatial:ExportVectorEnrichmentJob",
+    "sqs:ChangeMessageVisibility",
+}
 
 
 def _assert_in_order(text: str, expected: list[str]) -> None:
@@ -95,7 +105,9 @@ def test_second_run_changes_no_resource(workplace: Workplace, standing: Standing
     assert again.returncode == 0, again.stderr
     assert "Plan: 0 to create, 0 to update, 0 to delete, 13 unchanged." in again.stdout
     after = standing.mutating_calls()
-    assert {call for call in after if after[call] != before.get(call, 0)} == {"sagemaker:StartPipelineExecution"}
+    made = {call for call in after if after[call] != before.get(call, 0)}
+    assert "sagemaker:StartPipelineExecution" in made
+    assert made <= _CALLS_OF_AN_EXECUTION
 
 
 def test_dry_run_makes_no_mutating_call(workplace: Workplace, standing: Standing) -> None:
@@ -157,7 +169,7 @@ def test_two_thousand_points_equal_brute_force(workplace: Workplace) -> None:
     with (workplace.folder / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2000
-    gazetteer = Gazetteer.load()
+    gazetteer = default_gazetteer()
     places = [gazetteer.place(index) for index in range(len(gazetteer))]
     vectors = _unit_vectors(
         numpy.array([place.longitude for place in places]), numpy.array([place.latitude for place in places])

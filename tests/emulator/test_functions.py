@@ -105,6 +105,15 @@ class Account:
         except logs.exceptions.ResourceNotFoundException:
             return []
 
+    def logged(self, name: str, part: str) -> list[str]:
+        """All log lines, as soon as one of them contains `part`."""
+
+        def lines() -> list[str]:
+            found = self.log_lines(name)
+            return found if any(part in line for line in found) else []
+
+        return list(eventually(lines))
+
     def queue(self, **attributes: str) -> tuple[str, str]:
         """A queue's URL and ARN."""
         sqs = self.client("sqs")

@@ -41,7 +41,7 @@ def get_job(parameters: dict[str, Any], context: RequestContext) -> dict[str, An
         raise ServiceError("ResourceNotFoundException", f"no job {parameters['Arn']} in {context.region}")
     if parameters["Arn"].endswith("crashing"):
         raise KeyError("our own mistake")
-    return {"Arn": parameters["Arn"], "Name": context.account_id, "DocumentType": "CSV", "Status": "COMPLETED"}
+    return {"Arn": parameters["Arn"], "Name": context.account_id, "Status": "COMPLETED"}
 
 
 def geospatial(environment: Environment) -> Service:
@@ -154,6 +154,14 @@ def test_unsigned_root_says_who_we_are(endpoint: Emulator) -> None:
     status, kind, body = raw(endpoint, "GET", "/")
     assert (status, kind) == (200, "application/json")
     assert json.loads(body) == {"status": "ready", "account_id": ACCOUNT, "region": "us-west-2"}
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example:80"}])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+def test_web_pages_are_refused(endpoint: Emulator, method: str, headers: dict[str, str]) -> None:
+    status, _, body = raw(endpoint, method, "/some-bucket", headers)
+    assert status == 403
+    assert b"answers no web pages" in body
 
 
 def test_unknown_path_of_an_owned_service_is_json(endpoint: Emulator) -> None:

@@ -200,8 +200,8 @@ def test_the_order_of_the_sources_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_of_places_at_one_point_the_largest_stays(tmp_path: Path) -> None:
-    write_sources(tmp_path, [a_row("Small"), a_row("Large", population=9), a_row("Also large", population=9)])
-    assert [place.name for place in builder.read_sources(tmp_path)] == ["Also large"]
+    write_sources(tmp_path, [a_row("A small"), a_row("C large", population=9), a_row("B large", population=9)])
+    assert [place.name for place in builder.read_sources(tmp_path)] == ["B large"]
 
 
 def test_a_country_without_a_code_is_not_passed_over(tmp_path: Path) -> None:

@@ -297,6 +297,7 @@ def test_duration_counts_to_the_end(server: EmulatorServer, role: str) -> None:
     job = wait_for(lambda: operations.get(arn), lambda job: job["Status"] in TERMINAL)
     assert operations.get(arn)["DurationInSeconds"] == job["DurationInSeconds"] > 0
     assert job["CreationTime"] == datetime(2026, 1, 1, tzinfo=UTC)
+    service.stop()
 
 
 def test_a_client_token_starts_one_job(client: Any, role: str) -> None:

@@ -97,7 +97,7 @@ def parsed_by_botocore(operation: OperationModel, response: Response) -> dict[st
     if operation.has_streaming_output and response.status < 300:
         body = io.BytesIO(body)
     headers = HeadersDict(response.headers)
-    parsed = parser.parse(
+    parsed: dict[str, Any] = parser.parse(
         {"status_code": response.status, "headers": headers, "body": body, "context": {}}, operation.output_shape
     )
     return parsed
@@ -191,7 +191,9 @@ def test_all_faults_are_told_at_once_as_aws_words_them() -> None:
     assert caught.value.code == "ValidationException"
     assert message.startswith("3 validation errors detected: ")
     assert "Value '-bad-' at 'pipelineName' failed to satisfy constraint: Member must satisfy regular" in message
-    assert "Value 'short' at 'clientRequestToken' failed to satisfy constraint: Member must have length greater" in message
+    assert (
+        "Value 'short' at 'clientRequestToken' failed to satisfy constraint: Member must have length greater" in message
+    )
     assert "Value null at 'roleArn' failed to satisfy constraint: Member must not be null" in message
 
 

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -69,11 +68,9 @@ def account(emulator: Emulator, role: str) -> Iterator[Account]:
     ],
 )
 def test_what_goes_wrong_has_the_name_aws_gives_it(account: Account, source: str, error_type: str, part: str) -> None:
-    name = account.function(source)
-    for _ in range(2):
-        told = account.failure(name)
-        assert told["errorType"] == error_type
-        assert part in told["errorMessage"]
+    told = account.failure(account.function(source))
+    assert told["errorType"] == error_type
+    assert part in told["errorMessage"]
 
 
 def test_a_missing_module_and_a_handler_without_a_dot_are_named(account: Account) -> None:
@@ -86,14 +83,15 @@ def test_a_failure_shows_the_handlers_frames_and_the_request(account: Account) -
     name = account.function("def inner():\n    raise ValueError('x')\ndef handler(event, context):\n    inner()\n")
     told = account.failure(name)
     assert [re.search(r"in (\w+)", frame)[1] for frame in told["stackTrace"]] == ["handler", "inner"]  # type: ignore[index]
-    assert f"START RequestId: {told['requestId']} Version: $LATEST\n" in eventually(lambda: account.log_lines(name))
+    assert account.logged(name, f"START RequestId: {told['requestId']} Version: $LATEST\n")
 
 
 def test_an_initialisation_error_names_the_request_it_spoilt(account: Account) -> None:
     name = account.function("import numpy\n")
+    account.failure(name)
     told = account.failure(name)
     assert re.fullmatch(r"[0-9a-f-]{36}", told["requestId"])
-    lines = eventually(lambda: account.log_lines(name))
+    lines = account.logged(name, "REPORT")
     assert any(line.startswith(f"START RequestId: {told['requestId']}") for line in lines)
     assert any("No module named 'numpy'" in line for line in lines)
     assert any("Status: error\tError Type: Runtime.ImportModuleError" in line for line in lines)
@@ -111,9 +109,7 @@ def test_a_function_that_takes_too_long_is_ended(account: Account) -> None:
         r"\d{4}-\d\d-\d\dT[\d:.]+Z [0-9a-f-]{36} Task timed out after 1\.00 seconds", told["errorMessage"]
     )
     assert account.call(name, 0) == 0
-    lines = eventually(lambda: account.log_lines(name))
-    assert any("Task timed out after 1.00 seconds" in line for line in lines)
-    assert any("Status: timeout" in line for line in lines)
+    assert any("Task timed out after 1.00 seconds" in line for line in account.logged(name, "Status: timeout"))
 
 
 def test_a_timeout_counts_from_the_invocation_not_from_the_start_of_its_worker(account: Account) -> None:
@@ -210,7 +206,8 @@ def test_the_package_is_laid_out_whole(account: Account) -> None:
 
 COUNTING = (
     "import os, time\nruns = 0\n"
-    "def handler(event, context):\n    global runs\n    runs += 1\n    time.sleep(event)\n    return [os.getpid(), runs]\n"
+    "def handler(event, context):\n    global runs\n    runs += 1\n"
+    "    time.sleep(event)\n    return [os.getpid(), runs]\n"
 )
 
 
@@ -274,16 +271,16 @@ def test_a_worker_started_ahead_leaves_no_log_before_it_is_used(account: Account
     eventually(lambda: _workers_of(os.getpid()))
     assert account.log_lines(name) == []
     account.call(name)
-    assert "at import\n" in eventually(lambda: account.log_lines(name))
+    assert "at import\n" in account.logged(name, "REPORT")
 
 
 def test_a_log_group_deleted_under_the_function_comes_back(account: Account) -> None:
     name = account.function("def handler(event, context):\n    print(event)\n")
     account.call(name, "before")
-    eventually(lambda: "before\n" in account.log_lines(name))
+    account.logged(name, "before")
     account.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}")
     account.call(name, "after")
-    eventually(lambda: "after\n" in account.log_lines(name))
+    account.logged(name, "after")
 
 
 # What remains

@@ -108,9 +108,11 @@ class Poller:
         return 0
 
     def _still_wanted(self) -> bool:
-        """A long poll may end after the mapping was disabled or deleted."""
+        """A long poll may end after the mapping was disabled or deleted, or its function."""
         mapping = self._with.mapping()
-        return not self._stopped.is_set() and mapping is not None and mapping.delivers(self._with.clock())
+        if self._stopped.is_set() or mapping is None:
+            return False
+        return mapping.delivers(self._with.clock()) and self._with.function_ready(mapping)
 
     # Receiving
 

@@ -80,7 +80,7 @@ class GeospatialService:
     def _delete_job(self, parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         job = self._store.delete(parameters["Arn"])
         if job.result is not None:
-            job.result.unlink(missing_ok=True)
+            job.result.close()
         return {}
 
     def _export_job(self, parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:

@@ -6,17 +6,17 @@ record, never in the thread.
 
 from __future__ import annotations
 
+import io
 import logging
 import secrets
-import shutil
 import string
-import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 from ..service import Environment
 from .addresses import AddressBook
@@ -24,6 +24,9 @@ from .gazetteer import default_gazetteer
 from .reverse_geocoding import Attributes, InputError, enrich
 from .store import ExportStatus, Failure, Job, JobStore, Status, WrongState
 from .transfer import S3Refusal, S3Uri, open_object, upload
+
+KEPT_IN_MEMORY = 1024 * 1024
+"""A larger result goes to a file without a name: whatever becomes of this process, nothing is left behind."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,6 @@ class JobEngine:
         self._now = now
         self._work: dict[str, _Work] = {}
         self._lock = threading.Lock()
-        self._folder: Path | None = None
         self._closed = False
 
     def start_job(self, job: Job) -> None:
@@ -79,8 +81,9 @@ class JobEngine:
             work.stop.set()
         for work in works:
             work.thread.join()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        for job in self._store.all():
+            if job.result is not None:
+                job.result.close()
 
     def _start(self, job: Job, run: Callable[[Job, _Work], None]) -> None:
         def work_through() -> None:
@@ -115,24 +118,23 @@ class JobEngine:
         work.pause(self._environment.settings.job_initializing_seconds)
         self._store.move(job.arn, Status.IN_PROGRESS)
         started = time.monotonic()
-        result = self._results_folder() / f"{job.arn.rpartition('/')[2]}.csv"
-        try:
+        with ExitStack() as on_failure:
+            result = on_failure.enter_context(SpooledTemporaryFile(KEPT_IN_MEMORY))
             self._enrich(job, result, work)
             work.pause(self._environment.settings.job_seconds - (time.monotonic() - started))
             self._store.move(job.arn, Status.COMPLETED, ended=self._now(), result=result)
-        except BaseException:
-            result.unlink(missing_ok=True)
-            raise
+            on_failure.pop_all()
 
-    def _enrich(self, job: Job, result: Path, work: _Work) -> None:
+    def _enrich(self, job: Job, result: SpooledTemporaryFile[bytes], work: _Work) -> None:
         config = job.job_config["ReverseGeocodingConfig"]
         attributes = Attributes(longitude=config["XAttributeName"], latitude=config["YAttributeName"])
         uri = S3Uri.parse(job.input_config["DataSourceConfig"]["S3Data"]["S3Uri"])
-        with (
-            open_object(self._environment.client("s3"), uri) as source,
-            result.open("w", encoding="utf-8", newline="") as target,
-        ):
-            enrich(source, target, attributes, AddressBook(default_gazetteer()), lambda: work.pause(0))
+        text = io.TextIOWrapper(result, encoding="utf-8", newline="")
+        try:
+            with open_object(self._environment.client("s3"), uri) as source:
+                enrich(source, text, attributes, AddressBook(default_gazetteer()), lambda: work.pause(0))
+        finally:
+            text.detach()
 
     def _end_stopped(self, job: Job) -> None:
         self._store.move(job.arn, Status.STOPPING)
@@ -158,12 +160,6 @@ class JobEngine:
         work.pause(self._environment.settings.export_seconds)
         prefix = S3Uri.parse(job.export.output_config["S3Data"]["S3Uri"])
         upload(self._environment.client("s3"), job.result, prefix.below(random_id(), "results_0.csv"))
-
-    def _results_folder(self) -> Path:
-        with self._lock:
-            if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="geopipe-geospatial-"))
-            return self._folder
 
 
 def random_id() -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Protocol, TextIO
@@ -72,25 +73,25 @@ def enrich(
 
     `between_chunks` is called before each chunk and may raise to give up. Raises InputError.
     """
-    rows = read_rows(source)
-    header = next(rows, None)
-    if header is None:
-        raise InputError("The input has no header line.")
-    longitude = Axis(find_column(header, attributes.longitude), "longitude", 180.0)
-    latitude = Axis(find_column(header, attributes.latitude), "latitude", 90.0)
-    writer: _Writer = csv.writer(_LineFeeds(target), lineterminator="\r\n")
-    writer.writerows([[*header, *ADDRESS_COLUMNS]])
-    count = 0
-    while True:
-        between_chunks()
-        chunk = list(islice(rows, rows_at_once))
-        if not chunk:
-            return count
-        writer.writerows(join(chunk, find_addresses(chunk, longitude, latitude, book), len(header)))
-        count += len(chunk)
+    with closing(read_rows(source)) as rows:
+        header = next(rows, None)
+        if header is None:
+            raise InputError("The input has no header line.")
+        longitude = Axis(find_column(header, attributes.longitude), "longitude", 180.0)
+        latitude = Axis(find_column(header, attributes.latitude), "latitude", 90.0)
+        writer: _Writer = csv.writer(_LineFeeds(target), lineterminator="\r\n")
+        writer.writerows([[*header, *ADDRESS_COLUMNS]])
+        count = 0
+        while True:
+            between_chunks()
+            chunk = list(islice(rows, rows_at_once))
+            if not chunk:
+                return count
+            writer.writerows(join(chunk, find_addresses(chunk, longitude, latitude, book), len(header)))
+            count += len(chunk)
 
 
-def read_rows(source: BinaryIO) -> Iterator[Row]:
+def read_rows(source: BinaryIO) -> Generator[Row, None, None]:
     """The rows of a UTF-8 CSV file, its byte order mark dropped. A line with nothing on it is no row."""
     text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
     reader = csv.reader(text)
@@ -100,6 +101,8 @@ def read_rows(source: BinaryIO) -> Iterator[Row]:
         raise InputError(f"The input is not UTF-8 text (near line {reader.line_num + 1}: {error.reason}).") from error
     except csv.Error as error:
         raise InputError(f"The input is not CSV (near line {reader.line_num}: {error}).") from error
+    finally:
+        text.detach()  # Whoever opened the source closes it.
 
 
 def find_column(header: Sequence[str], name: str) -> int:

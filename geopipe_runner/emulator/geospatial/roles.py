@@ -41,9 +41,10 @@ def trusts(policy: Mapping[str, Any], service: str) -> bool:
 
 
 def _names(principal: Any, service: str) -> bool:
-    return principal == "*" or (
-        isinstance(principal, dict) and not {service, "*"}.isdisjoint(_listed(principal.get("Service")))
-    )
+    """`"*"` and `{"AWS": "*"}` are two spellings of everybody."""
+    if not isinstance(principal, dict):
+        return bool(principal == "*")
+    return service in _listed(principal.get("Service")) or "*" in _listed(principal.get("AWS"))
 
 
 def _listed(value: Any) -> Iterable[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 
@@ -71,7 +71,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Job:
-    """A vector enrichment job: what was asked for, and how far it is. `result` is the finished output file."""
+    """A vector enrichment job: what was asked for, and how far it is. `result` is the finished output."""
 
     arn: str
     name: str
@@ -85,7 +85,7 @@ class Job:
     status: Status = Status.INITIALIZING
     ended: datetime | None = None
     failure: Failure | None = None
-    result: Path | None = None
+    result: SpooledTemporaryFile[bytes] | None = None
     export: Export | None = None
 
     @property
