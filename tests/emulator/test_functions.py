@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import time
+import urllib.error
 import urllib.request
 import uuid
 import zipfile
@@ -41,7 +42,8 @@ def zipped(**modules: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, source in modules.items():
-            archive.writestr(f"{name}.py", source)
+            # A ZipInfo of its own has a fixed date, so the same modules make the same bytes.
+            archive.writestr(zipfile.ZipInfo(f"{name}.py"), source)
     return buffer.getvalue()
 
 
@@ -348,11 +350,15 @@ def test_functions_are_listed_in_pages(account: Account) -> None:
 
 
 def test_the_code_can_be_fetched_from_its_location(account: Account) -> None:
-    name = account.function()
+    source = f"{ECHO}# {uuid.uuid4()}\n"
+    name = account.function(source)
     location = account.lambda_.get_function(FunctionName=name)["Code"]["Location"]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(location) as answer:
-        assert answer.read() == zipped(app=ECHO)
+        assert answer.read() == zipped(app=source)
+    account.lambda_.delete_function(FunctionName=name)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        opener.open(location)
 
 
 def test_tags_are_added_and_taken_away(account: Account) -> None:

@@ -91,7 +91,7 @@ def test_an_initialisation_error_names_the_request_it_spoilt(account: Account) -
     account.failure(name)
     told = account.failure(name)
     assert re.fullmatch(r"[0-9a-f-]{36}", told["requestId"])
-    lines = account.logged(name, "REPORT")
+    lines = account.logged(name, f"REPORT RequestId: {told['requestId']}")
     assert any(line.startswith(f"START RequestId: {told['requestId']}") for line in lines)
     assert any("No module named 'numpy'" in line for line in lines)
     assert any("Status: error\tError Type: Runtime.ImportModuleError" in line for line in lines)

@@ -311,9 +311,7 @@ DRIFTS: dict[tuple[str, str], tuple[Drift, ...]] = {
     ),
     ("iam_policy", "attached_to"): (Drift("detached", ("attached_to",), _detach),),
     ("iam_policy", "tags"): (Drift("other value", ("tags.team",), _policy_tags),),
-    ("sqs_queue", "visibility_timeout"): (
-        Drift("shorter", ("visibility_timeout",), _queue(VisibilityTimeout="200")),
-    ),
+    ("sqs_queue", "visibility_timeout"): (Drift("shorter", ("visibility_timeout",), _queue(VisibilityTimeout="200")),),
     ("sqs_queue", "message_retention"): (
         Drift("shorter", ("message_retention",), _queue(MessageRetentionPeriod="3600")),
     ),

@@ -25,7 +25,7 @@ class FunctionsService:
     def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:
         functions, mappings = FunctionStore(), MappingStore()
         self._fleet = Fleet(environment)
-        self._downloads = Downloads()
+        self._downloads = Downloads(functions.package)
         self._invoker = Invoker(functions, self._fleet, environment.settings.time_scale, clock)
         self._mappings = MappingApi(environment, functions, mappings, self._invoker, clock)
         function_api = FunctionApi(environment, functions, self._fleet, self._invoker, self._downloads, clock)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from .packages import Package
 
 
+Lookup = Callable[[str], Package | None]
+"""A package by its digest, as long as some function still has it."""
+
+
 class Downloads:
-    def __init__(self) -> None:
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._stopped = False
@@ -20,7 +26,7 @@ class Downloads:
         """An address that works while the service runs; guessing it is as hard as guessing a presigned one."""
         with self._lock:
             if self._server is None:
-                self._server = _Server()
+                self._server = _Server(self._lookup)
                 threading.Thread(target=self._server.serve_forever, name="downloads", daemon=True).start()
             return self._server.offer(package)
 
@@ -35,24 +41,29 @@ class Downloads:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, lookup: Lookup) -> None:
         super().__init__(("127.0.0.1", 0), _Download)
+        self._lookup = lookup
         self._paths: dict[str, str] = {}
-        self.packages: dict[str, Package] = {}
+        self._digests: dict[str, str] = {}
 
     def offer(self, package: Package) -> str:
         if package.sha256 not in self._paths:
             path = f"/{secrets.token_urlsafe(24)}.zip"
             self._paths[package.sha256] = path
-            self.packages[path] = package
+            self._digests[path] = package.sha256
         return f"http://127.0.0.1:{self.server_port}{self._paths[package.sha256]}"
+
+    def at(self, path: str) -> Package | None:
+        digest = self._digests.get(path)
+        return self._lookup(digest) if digest else None
 
 
 class _Download(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        package = self.server.packages.get(self.path)
+        package = self.server.at(self.path)
         if package is None:
             self.send_error(404)
             return

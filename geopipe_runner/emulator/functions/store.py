@@ -147,6 +147,12 @@ class FunctionStore:
         with self.lock:
             self._functions.pop(key, None)
 
+    def package(self, sha256: str) -> Package | None:
+        """A package with this digest, as long as some function has it."""
+        with self.lock:
+            found = (function.package for function in self._functions.values() if function.package.sha256 == sha256)
+            return next(found, None)
+
     def in_region(self, region: str) -> list[Function]:
         with self.lock:
             mine = [function for key, function in self._functions.items() if key.region == region]
