@@ -2,7 +2,7 @@
 
 import sys
 
-from geopipe_runner.cli import main
+from geopipe_runner.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry())

@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -39,6 +40,7 @@ from .retry import Retrier, Time
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
+_SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker")
 _CALLS = logging.getLogger("geopipe.calls")
 
 
@@ -121,7 +123,15 @@ def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], 
     account = Account(config.account_id, config.region, endpoint_url)
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
     aws = Aws(session, account, config.bucket.name, retrier, _client_config(endpoint_url))
-    _check_account(aws, config)
+    sts = aws.client("sts")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(sts.get_caller_identity)
+        # Making clients takes time of its own, while the answer (or an emulator that starts up) takes its.
+        for service in _SERVICES:
+            aws.client(service)
+        identity = _identity(answer, config)
+    _check_account(identity, config)
+    aws.account = replace(aws.account, caller_arn=identity["Arn"])
     return aws
 
 
@@ -184,9 +194,10 @@ def _assume(session: botocore.session.Session, config: Config) -> None:
     session._credentials = refreshing  # botocore's only way to give a session credentials that refresh themselves
 
 
-def _check_account(aws: Aws, config: Config) -> None:
+def _identity(answer: Future[Any], config: Config) -> dict[str, str]:
     try:
-        identity = aws.client("sts").get_caller_identity()
+        found: dict[str, str] = answer.result()
+        return found
     except ClientError as error:
         raise AwsError(
             f"AWS did not accept the credentials: {error}", "`aws sts get-caller-identity` shows the same."
@@ -195,13 +206,15 @@ def _check_account(aws: Aws, config: Config) -> None:
         raise _no_credentials(config) from None
     except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
         raise AwsError(f"The AWS credentials cannot be had: {error}", "`aws sso login` may be due.") from None
+
+
+def _check_account(identity: dict[str, str], config: Config) -> None:
     if identity["Account"] != config.account_id:
         raise RefusedError(
             f"The credentials belong to account {identity['Account']} ({identity['Arn']}), but {config.path.name} "
             f"is for account {config.account_id}. Nothing was done.",
             "Use the right `profile`, or the configuration made for this account.",
         )
-    aws.account = replace(aws.account, caller_arn=identity["Arn"])
 
 
 def _no_credentials(config: Config) -> AwsError:

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Standing, Workplace
+
+from e2e_world import ROOT, Standing, StartStanding, Workplace
 
 
 def _handler(workplace: Workplace, code: str) -> dict[str, str]:
@@ -49,8 +50,8 @@ def test_failed_job_is_explained_by_the_job(workplace: Workplace, standing: Stan
     assert standing.inventory() == {}
 
 
-def test_execution_that_takes_too_long(workplace: Workplace, start_standing: object) -> None:
-    standing: Standing = start_standing("--job-seconds", "600")  # type: ignore[operator]
+def test_execution_that_takes_too_long(workplace: Workplace, start_standing: StartStanding) -> None:
+    standing = start_standing("--job-seconds", "600")
     config = workplace.config(endpoint=standing.url, execution={"timeout": 2})
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert done.returncode == 3
@@ -118,8 +119,8 @@ def _wait_for(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"{text!r} never came:\n{seen}")
 
 
-def test_ctrl_c_detaches_and_the_next_run_resumes(workplace: Workplace, start_standing: object) -> None:
-    standing: Standing = start_standing("--job-seconds", "4")  # type: ignore[operator]
+def test_ctrl_c_detaches_and_the_next_run_resumes(workplace: Workplace, start_standing: StartStanding) -> None:
+    standing = start_standing("--job-seconds", "4")
     config = workplace.config(endpoint=standing.url)
     first = workplace.start(config, "--non-interactive", "--cleanup=all")
     _wait_for(first, "Execution status is Executing.")
@@ -134,8 +135,8 @@ def test_ctrl_c_detaches_and_the_next_run_resumes(workplace: Workplace, start_st
     assert standing.inventory() == {}
 
 
-def test_killed_run_is_resumed(workplace: Workplace, start_standing: object) -> None:
-    standing: Standing = start_standing("--job-seconds", "3")  # type: ignore[operator]
+def test_killed_run_is_resumed(workplace: Workplace, start_standing: StartStanding) -> None:
+    standing = start_standing("--job-seconds", "3")
     config = workplace.config(endpoint=standing.url)
     first = workplace.start(config, "--non-interactive", "--cleanup=all")
     _wait_for(first, "Execution status is Executing.")
@@ -147,8 +148,8 @@ def test_killed_run_is_resumed(workplace: Workplace, start_standing: object) -> 
     assert standing.inventory() == {}
 
 
-def test_sigterm_cleans_up_when_the_policy_is_all(workplace: Workplace, start_standing: object) -> None:
-    standing: Standing = start_standing("--job-seconds", "600")  # type: ignore[operator]
+def test_sigterm_cleans_up_when_the_policy_is_all(workplace: Workplace, start_standing: StartStanding) -> None:
+    standing = start_standing("--job-seconds", "600")
     config = workplace.config(endpoint=standing.url)
     process = workplace.start(config, "--non-interactive", "--cleanup=all")
     _wait_for(process, "Execution status is Executing.")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy
 import pytest
-from conftest import ROOT, Standing, Workplace
 
+from e2e_world import ROOT, Standing, Workplace
 from geopipe_runner.emulator.geospatial.gazetteer import default_gazetteer
 
 _TRANSCRIPT = [

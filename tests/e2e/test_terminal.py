@@ -6,7 +6,8 @@ import os
 import re
 
 import pexpect
-from conftest import Standing, Workplace
+
+from e2e_world import Standing, Workplace
 
 _GROUPS = (
     r"Delete pipeline sagemaker-sdk-example-pipeline\? \(y/n\)",
@@ -21,9 +22,7 @@ _GROUPS = (
 def _terminal(workplace: Workplace, *arguments: object) -> pexpect.spawn:
     command = workplace.command(*arguments)
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
-    return pexpect.spawn(
-        command[0], command[1:], env=environment, encoding="utf-8", timeout=60, dimensions=(40, 120)
-    )
+    return pexpect.spawn(command[0], command[1:], env=environment, encoding="utf-8", timeout=60, dimensions=(40, 120))
 
 
 def _answer(terminal: pexpect.spawn, questions: tuple[str, ...], answers: str) -> None:

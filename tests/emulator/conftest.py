@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from emulator_endpoint import Emulator, StartEmulator
 
+from emulator_endpoint import Emulator, StartEmulator
 from geopipe_runner.emulator.server import EmulatorServer, ServiceFactory
 from geopipe_runner.emulator.settings import Settings
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_endpoint import Emulator
 
+from emulator_endpoint import Emulator
 from geopipe_runner.emulator.errors import ServiceError
 from geopipe_runner.emulator.functions import FunctionsService
 from geopipe_runner.emulator.service import Environment, RequestContext

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_endpoint import Emulator, StartEmulator
 
+from emulator_endpoint import Emulator, StartEmulator
 from geopipe_runner.emulator.errors import ServiceError
 from geopipe_runner.emulator.gateway import partition_of
 from geopipe_runner.emulator.service import Environment, FallThrough, Handler, RequestContext

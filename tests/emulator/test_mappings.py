@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from emulator_endpoint import Emulator
-from test_functions import ACCOUNT_ID, REGION, TRUST, Account, arn_of, eventually, make_role, refused, zipped
 
+from emulator_endpoint import Emulator
 from geopipe_runner.emulator.errors import ServiceError
 from geopipe_runner.emulator.functions import FunctionsService
 from geopipe_runner.emulator.service import Environment, RequestContext
 from geopipe_runner.emulator.settings import Settings
+from test_functions import ACCOUNT_ID, REGION, TRUST, Account, arn_of, eventually, make_role, refused, zipped
 
 REPORTING = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 # Tells a second queue, named in the environment, what it got; then does as the body of each message says.

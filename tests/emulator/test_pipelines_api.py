@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from geopipe_runner.emulator.errors import ServiceError
+from geopipe_runner.emulator.service import FallThrough, RequestContext
 from pipelines_world import (
     ACCOUNT,
     FUNCTION,
@@ -20,9 +23,6 @@ from pipelines_world import (
     function,
     refused,
 )
-
-from geopipe_runner.emulator.errors import ServiceError
-from geopipe_runner.emulator.service import FallThrough, RequestContext
 
 
 @pytest.fixture

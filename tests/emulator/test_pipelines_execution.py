@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
+from geopipe_runner.emulator.errors import ServiceError
+from geopipe_runner.emulator.service import RequestContext
 from pipelines_world import (
     ACCOUNT,
     FUNCTION,
@@ -22,9 +25,6 @@ from pipelines_world import (
     output,
     refused,
 )
-
-from geopipe_runner.emulator.errors import ServiceError
-from geopipe_runner.emulator.service import RequestContext
 
 
 @pytest.fixture

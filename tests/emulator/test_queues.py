@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_endpoint import Emulator, StartEmulator
 
+from emulator_endpoint import Emulator, StartEmulator
 from geopipe_runner.emulator.queue_attributes import InvalidAttributeError, check_attributes, differing
 from geopipe_runner.emulator.settings import Settings
 

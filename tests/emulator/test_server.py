@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from emulator_endpoint import Emulator, StartEmulator
 
+from emulator_endpoint import Emulator, StartEmulator
 from geopipe_runner.emulator.server import EmulatorServer
 from geopipe_runner.emulator.service import Environment
 from geopipe_runner.emulator.settings import Settings

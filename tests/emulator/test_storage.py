@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_endpoint import Emulator, StartEmulator
 
+from emulator_endpoint import Emulator, StartEmulator
 from geopipe_runner.emulator.bucket_names import action_of, is_valid_bucket_name
 from geopipe_runner.emulator.settings import Settings
 

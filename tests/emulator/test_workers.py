@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_endpoint import Emulator
-from test_functions import ACCOUNT_ID, REGION, TRUST, Account, arn_of, eventually, make_role, zipped
 
+from emulator_endpoint import Emulator
 from geopipe_runner.emulator.functions.sandbox import Workspace
+from test_functions import ACCOUNT_ID, REGION, TRUST, Account, arn_of, eventually, make_role, zipped
 
 
 @pytest.fixture(scope="session")
@@ -338,7 +337,9 @@ def test_workers_and_their_children_end_with_the_emulator(kill: bool, role: str,
     left = list(tmp_path.glob("geopipe-functions-*"))
     assert bool(left) is kill
     # What a crash leaves, the next start sweeps.
-    _open_and_close_workspace(tmp_path)
+    workspace = Workspace(tmp_path)
+    workspace.open()
+    workspace.close()
     assert list(tmp_path.glob("geopipe-functions-*")) == []
 
 
@@ -359,29 +360,14 @@ class _RemoteEmulator:
         return self._clients[service]
 
 
-def _open_and_close_workspace(folder: Path) -> None:
-    before = tempfile.tempdir
-    tempfile.tempdir = str(folder)
-    try:
-        workspace = Workspace()
-        workspace.open()
-        workspace.close()
-    finally:
-        tempfile.tempdir = before
-
-
 def test_a_workspace_in_use_is_not_swept(tmp_path: Path) -> None:
-    before = tempfile.tempdir
-    tempfile.tempdir = str(tmp_path)
-    try:
-        mine, other = Workspace(), Workspace()
-        mine.open()
-        other.open()
-        assert mine.folder.exists()
-        mine.close()
-        other.close()
-    finally:
-        tempfile.tempdir = before
+    mine, other = Workspace(tmp_path), Workspace(tmp_path)
+    mine.open()
+    other.open()
+    assert mine.folder.exists()
+    mine.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_deleted_function_has_no_processes_and_no_files_left(account: Account) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import botocore.config
 import botocore.session
 import pytest
-from kinds_world import ACCOUNT, REGION, Hands, Hurried, World, blueprint_of, write_config
 
 from geopipe_runner.aws.account import Account
 from geopipe_runner.aws.clients import Aws, connect
 from geopipe_runner.aws.retry import Retrier
 from geopipe_runner.emulator.server import EmulatorServer
 from geopipe_runner.emulator.settings import Settings
+from kinds_world import ACCOUNT, REGION, Hands, Hurried, World, blueprint_of, write_config
 
 MakeWorld = Callable[..., World]
 
@@ -60,4 +60,4 @@ def make_world(hands: Hands, tmp_path: Path) -> Iterator[MakeWorld]:
 
     yield make
     for world in made:
-        world.destroy()
+        world.destroy(world.touched)

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kinds_world import Hands
-
 from geopipe_runner.aws.account import Account
+from kinds_world import Hands
 
 Make = Callable[[Hands, Any], object]
 
@@ -40,10 +39,7 @@ def make_spare_role(hands: Hands, account: Account) -> str:
     services = ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": services}}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    try:
-        iam.create_role(RoleName="spare", AssumeRolePolicyDocument=trust)
-    except iam.exceptions.EntityAlreadyExistsException:
-        pass
+    iam.create_role(RoleName="spare", AssumeRolePolicyDocument=trust)
     return spare_role(account)
 
 

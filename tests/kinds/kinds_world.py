@@ -130,6 +130,8 @@ class World:
     aws: Aws
     blueprint: Blueprint
     hands: Hands
+    touched: set[str] = field(default_factory=set)
+    """The keys of what has been applied."""
 
     def resource(self, key: str) -> Resource:
         return next(resource for resource in self.blueprint.resources if resource.key == key)
@@ -153,7 +155,9 @@ class World:
         return found
 
     def apply(self, keys: Iterable[str] | None = None) -> Plan:
-        return apply(self.aws, self.plan(keys), lambda _outcome: None, lambda _step: True, Progress())
+        made = self.plan(keys)
+        self.touched.update(step.key for step in made)
+        return apply(self.aws, made, lambda _outcome: None, lambda _step: True, Progress())
 
     def observe(self, key: str) -> Observed | None:
         return planner.observe(self.aws, self.some([key]).resources)[key]

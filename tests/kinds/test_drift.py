@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from drifts import DRIFTS, Drift, make_spare_role
-from kinds_world import World, samples
 
+from drifts import DRIFTS, Drift, make_spare_role
 from geopipe_runner.kinds import KINDS
 from geopipe_runner.reconcile.model import Action
+from kinds_world import World, samples
 
 COMPARED = [(sample.kind, sample.key, attribute) for sample in samples() for attribute in sample.attributes]
 CASES = [

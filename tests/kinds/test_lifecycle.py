@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kinds_world import Hands, World, samples
 
 from geopipe_runner.errors import RefusedError
 from geopipe_runner.kinds.base import OWNER_TAG
@@ -15,6 +14,7 @@ from geopipe_runner.reconcile import planner
 from geopipe_runner.reconcile.model import Action
 from geopipe_runner.stages.cleanup import GROUPS
 from geopipe_runner.stages.setup import refuse_foreign
+from kinds_world import Hands, World, samples
 
 MakeWorld = Callable[..., World]
 

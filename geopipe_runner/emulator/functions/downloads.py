@@ -10,7 +10,6 @@ from typing import Any
 
 from .packages import Package
 
-
 Lookup = Callable[[str], Package | None]
 """A package by its digest, as long as some function still has it."""
 

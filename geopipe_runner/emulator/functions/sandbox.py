@@ -45,7 +45,8 @@ class Credentials:
 class Workspace:
     """The service's temporary folder, named by process id so that a later start can sweep what a crash left."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent
         self._folder: Path | None = None
 
     @property
@@ -59,8 +60,9 @@ class Workspace:
         return self.folder / "runtime"
 
     def open(self) -> None:
-        _sweep()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        parent = self._parent or Path(tempfile.gettempdir())
+        _sweep(parent)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
         self.runtime_folder.mkdir()
         _link_visible_modules(self.runtime_folder)
 
@@ -72,8 +74,8 @@ class Workspace:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
 
 
-def _sweep() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*-*"):
         owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
         with contextlib.suppress(OSError):
             if owner.isdigit() and folder.stat().st_uid == os.getuid() and not _alive(int(owner)):

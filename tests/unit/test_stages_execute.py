@@ -1,0 +1,204 @@
+"""The execution stage against a pipeline that answers from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, UnauthorizedSSOTokenError
+
+from geopipe_runner.aws.account import Account
+from geopipe_runner.aws.retry import Retrier
+from geopipe_runner.config import load
+from geopipe_runner.errors import AwsError, ExecutionFailed, RefusedError
+from geopipe_runner.kinds.base import Artifacts, Deployment
+from geopipe_runner.pipeline import request
+from geopipe_runner.reconcile.blueprint import draw
+from geopipe_runner.report.events import Event
+from geopipe_runner.stages.execute import CredentialsExpired, run_pipeline
+from geopipe_runner.stages.session import Options, Session, State
+
+ROOT = Path(__file__).parents[2]
+ARN = "arn:aws:sagemaker:us-west-2:123456789012:pipeline/p/execution/abcdefghijkl"
+OTHER = ARN.replace("abcdefghijkl", "zzzzzzzzzzzz")
+
+
+class FakeTime:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 0.001)
+
+
+@dataclass
+class FakeSageMaker:
+    """Answers DescribePipelineExecution from `script`: a status, or an error to raise; the last one for ever."""
+
+    script: list[str | Exception]
+    running: list[dict[str, Any]] = field(default_factory=list)
+    definition: str = "{}"
+    parameters: dict[str, str] = field(default_factory=dict)
+    started: list[dict[str, Any]] = field(default_factory=list)
+
+    def get_paginator(self, operation: str) -> Any:
+        pages: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+            "list_pipeline_executions": lambda **_: iter([{"PipelineExecutionSummaries": self.running}]),
+            "list_pipeline_execution_steps": lambda **_: iter([{"PipelineExecutionSteps": []}]),
+            "list_pipeline_parameters_for_execution": lambda **_: iter(
+                [{"PipelineParameters": [{"Name": n, "Value": v} for n, v in self.parameters.items()]}]
+            ),
+        }
+        return type("Paginator", (), {"paginate": staticmethod(pages[operation])})
+
+    def describe_pipeline_execution(self, **_: str) -> dict[str, Any]:
+        answer = self.script[0] if len(self.script) == 1 else self.script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"PipelineExecutionStatus": answer, "CreationTime": datetime(2026, 1, 1, tzinfo=UTC)}
+
+    def describe_pipeline_definition_for_execution(self, **_: str) -> dict[str, Any]:
+        return {"PipelineDefinition": self.definition}
+
+    def start_pipeline_execution(self, **request: Any) -> dict[str, str]:
+        self.started.append(request)
+        return {"PipelineExecutionArn": ARN}
+
+
+class FakeLogs:
+    """No log group."""
+
+    def get_paginator(self, _operation: str) -> Any:
+        return type("Paginator", (), {"paginate": staticmethod(lambda **_: iter([{"events": []}]))})
+
+
+class FakeAws:
+    """The seam, with canned services."""
+
+    def __init__(self, sagemaker: FakeSageMaker) -> None:
+        self.account = Account("123456789012", "us-west-2")
+        self.retrier = Retrier(announce=lambda _text: None, time=FakeTime())
+        self._clients = {"sagemaker": sagemaker, "logs": FakeLogs()}
+
+    def client(self, service: str) -> Any:
+        return self._clients[service]
+
+
+class Recorder:
+    """A report that remembers, and answers every question with `answer`."""
+
+    def __init__(self, answer: bool = False) -> None:
+        self.events: list[Event] = []
+        self.questions: list[str] = []
+        self._answer = answer
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+    def ask(self, question: str, about: object = None) -> bool:
+        self.questions.append(question)
+        return self._answer
+
+    def close(self) -> None:
+        pass
+
+
+def _session(sagemaker: FakeSageMaker, report: Recorder, **options: Any) -> Session:
+    config = load(ROOT / "config/local.yaml", {})
+    aws: Any = FakeAws(sagemaker)
+    deployment = Deployment(config, aws.account, Artifacts())
+    built = Deployment(config, aws.account, Artifacts(None, request.load_definition(deployment)))
+    return Session(config, Options(**options), report, Any, aws, draw(built), State())  # type: ignore[arg-type]
+
+
+def _client_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "told so"}}, "DescribePipelineExecution")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [_client_error("ExpiredTokenException"), _client_error("ExpiredToken"), UnauthorizedSSOTokenError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_expired_credentials_leave_the_execution_alone(error: Exception) -> None:
+    sagemaker = FakeSageMaker(["Executing", "Executing", error])
+    with pytest.raises(CredentialsExpired) as raised:
+        run_pipeline(_session(sagemaker, Recorder(), interactive=False))
+    assert raised.value.exit_code == 1
+    assert ARN in raised.value.hint and "resumes" in raised.value.hint
+
+
+def test_another_error_while_polling_is_no_expiry() -> None:
+    with pytest.raises(ClientError):
+        run_pipeline(_session(FakeSageMaker([_client_error("AccessDeniedException")]), Recorder()))
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped", "CompletedWithFailures"])
+def test_every_other_end_is_a_failure(status: str) -> None:
+    with pytest.raises(ExecutionFailed) as raised:
+        run_pipeline(_session(FakeSageMaker(["Executing", status]), Recorder()))
+    assert raised.value.exit_code == 3
+    assert f"ended {status}" in raised.value.message
+
+
+def test_an_unknown_status_is_an_error() -> None:
+    with pytest.raises(AwsError, match="unknown state 'Dreaming'"):
+        run_pipeline(_session(FakeSageMaker(["Executing", "Dreaming"]), Recorder()))
+
+
+def test_the_total_timeout_ends_the_waiting_not_the_execution() -> None:
+    session = _session(FakeSageMaker(["Executing"]), Recorder())
+    with pytest.raises(ExecutionFailed, match="has not ended after 600 s; it goes on"):
+        run_pipeline(session)
+    assert not session.state.finished and session.state.execution_arn == ARN
+
+
+def _summary(arn: str, run_id: str, status: str = "Executing") -> dict[str, Any]:
+    return {
+        "PipelineExecutionArn": arn,
+        "PipelineExecutionStatus": status,
+        "PipelineExecutionDisplayName": run_id,
+    }
+
+
+def test_other_work_is_refused_without_new() -> None:
+    sagemaker = FakeSageMaker(["Failed"], running=[_summary(OTHER, "somebody-elses")])
+    with pytest.raises(RefusedError, match="1 other execution") as raised:
+        run_pipeline(_session(sagemaker, Recorder(), interactive=False))
+    assert "--new" in raised.value.hint and sagemaker.started == []
+
+
+@pytest.mark.parametrize(("answer", "starts"), [(True, 1), (False, 0)])
+def test_other_work_is_asked_about(answer: bool, starts: int) -> None:
+    sagemaker, report = FakeSageMaker(["Failed"], running=[_summary(OTHER, "somebody-elses")]), Recorder(answer)
+    with pytest.raises((ExecutionFailed, RefusedError)):
+        run_pipeline(_session(sagemaker, report, interactive=True))
+    assert len(report.questions) == 1 and len(sagemaker.started) == starts
+
+
+def test_new_starts_beside_without_asking() -> None:
+    sagemaker, report = FakeSageMaker(["Failed"], running=[_summary(OTHER, "somebody-elses")]), Recorder()
+    with pytest.raises(ExecutionFailed):
+        run_pipeline(_session(sagemaker, report, start_new=True))
+    assert report.questions == [] and len(sagemaker.started) == 1
+
+
+def test_an_execution_is_started_once_whatever_happens() -> None:
+    """Display name, client token and output prefix all carry the run id."""
+    sagemaker = FakeSageMaker(["Failed"])
+    with pytest.raises(ExecutionFailed):
+        run_pipeline(_session(sagemaker, Recorder()))
+    (asked,) = sagemaker.started
+    run_id = asked["PipelineExecutionDisplayName"]
+    assert 32 <= len(asked["ClientRequestToken"]) <= 128
+    export = next(p for p in asked["PipelineParameters"] if p["Name"] == "parameter_vej_export_config")
+    assert f"output/{run_id}/" in export["Value"]
