@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
-from .errors import GeopipeError, Terminated
+from .errors import ConfigError, GeopipeError, TemplateError, Terminated
 
 if TYPE_CHECKING:
     from .aws.retry import Patience
@@ -190,6 +190,8 @@ def _log_calls() -> None:
 
 
 def _print_error(error: GeopipeError) -> None:
-    print(f"Error: {error.message}" if "\n" not in error.message else error.message, file=sys.stderr)
+    # What begins with file:line:column stays that way, so that editors and CI find the place.
+    prefix = "" if isinstance(error, ConfigError | TemplateError) else "Error: "
+    print(prefix + error.message, file=sys.stderr)
     if error.hint:
         print(error.hint, file=sys.stderr)

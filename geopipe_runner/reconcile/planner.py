@@ -53,7 +53,7 @@ def _doom(resource: Resource, seen: Observed | None, owner: str, groups: Collect
     if seen.owner != owner:
         return Step(resource, Action.KEEP, seen, reason=_whose(seen))
     if resource.group not in groups:
-        return Step(resource, Action.KEEP, seen, reason="not to be cleaned up")
+        return Step(resource, Action.KEEP, seen)  # by choice, which needs no reason
     return Step(resource, Action.DELETE, seen)
 
 

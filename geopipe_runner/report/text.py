@@ -215,8 +215,9 @@ class TextReport:
 
     def _complete(self, event: events.Complete) -> None:
         if event.remaining:
-            names = ", ".join(f"{step.resource.kind.label} {step.resource.name}" for step in event.remaining)
-            self._say(f"        Still there: {names}.")
+            self._say("        Still there:")
+            for step in event.remaining:
+                self._say(f"          {step.resource.kind.label} {step.resource.name}")
         self._say(RULE)
         self._block("SageMaker pipeline scenario is complete.")
 
