@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, NoRegionError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoRegionError
 from runner_fakes import answer_error
 
 from geopipe_runner.aws.failures import as_aws_error, reason, translated
@@ -62,7 +62,7 @@ def test_a_denial_points_to_the_permissions(code: str) -> None:
     ("error", "text", "hint"),
     [
         (EndpointConnectionError(endpoint_url="http://x"), "http://x", "Is the endpoint running"),
-        (ConnectionClosedError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
+        (ConnectTimeoutError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
         (NoRegionError(), "region", ""),
     ],
 )

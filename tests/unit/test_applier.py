@@ -1,0 +1,202 @@
+"""From a plan to calls: what is done, what is told, what is left when something fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from runner_fakes import FakeAws, answer_error, blueprint, seen, thing
+
+from geopipe_runner.errors import AwsError, InterruptedByUser
+from geopipe_runner.kinds.base import Resource
+from geopipe_runner.reconcile import planner
+from geopipe_runner.reconcile.applier import ApplyFailed, Outcome, Progress, apply, destroy
+from geopipe_runner.reconcile.model import Action, Plan, Step
+
+
+def yes(_step: Step) -> bool:
+    return True
+
+
+class Run:
+    """One application of a plan in memory."""
+
+    def __init__(self, *resources: Resource, **things: Any) -> None:
+        self.blueprint = blueprint(*resources)
+        self.aws: Any = FakeAws(things)
+        self.told: list[Outcome] = []
+        self.progress = Progress()
+
+    def apply(self, approve: Callable[[Step], bool] = yes) -> Plan:
+        made = planner.plan(self.aws, self.blueprint)
+        return apply(self.aws, made, self.told.append, approve, self.progress)
+
+    def destroy(self) -> dict[str, str]:
+        """What could not be deleted, and why."""
+        observed = planner.observe(self.aws, self.blueprint.resources)
+        made = planner.plan_cleanup(self.blueprint, observed, ["queue"])
+        failures = destroy(self.aws, made, self.told.append)
+        return {failure.step.key: str(failure.error) for failure in failures}
+
+
+def test_in_order_and_told() -> None:
+    a, b, c = thing("a", size=1), thing("b", "a", size=1), thing("c", "b", size=1)
+    run = Run(a, b, c, b=seen(b, size=2), c=seen(c))
+    made = run.apply()
+    assert run.aws.calls == ["create a", "update b"]
+    assert [(o.step.key, o.step.action, o.identity, o.error) for o in run.told] == [
+        ("a", Action.CREATE, "id-a", None),
+        ("b", Action.UPDATE, "id-b", None),
+        ("c", Action.KEEP, "id-c", None),
+    ]
+    assert [step.action for step in made] == [Action.CREATE, Action.UPDATE, Action.KEEP]
+    assert {step.key for step in run.progress.existing()} == {"a", "b", "c"}
+
+
+def test_the_second_time_nothing_is_called() -> None:
+    resources = thing("a", size=1), thing("b", "a", size=2)
+    run = Run(*resources)
+    run.apply()
+    run.aws.calls.clear()
+    assert {step.action for step in run.apply()} == {Action.KEEP}
+    assert run.aws.calls == []
+
+
+def test_a_failure_says_what_is_done_and_what_is_not_and_running_again_goes_on() -> None:
+    a, b, c = thing("a"), thing("b", "a", fails=("create",)), thing("c", "b")
+    run = Run(a, b, c)
+    with pytest.raises(ApplyFailed) as caught:
+        run.apply()
+    assert caught.value.message.splitlines() == [
+        "Failed to create thing b: CreateThing failed: Broken: cannot create b",
+        "Done: thing a.",
+        "Not done: thing b, thing c.",
+    ]
+    assert caught.value.hint == "Running the same command again goes on from there."
+    assert caught.value.exit_code == 1
+    assert [(o.step.key, o.error is None) for o in run.told] == [("a", True), ("b", False)]
+    assert {step.key for step in run.progress.existing()} == {"a"}
+
+    again = Run(a, thing("b", "a"), c, **run.aws.things)
+    again.apply()
+    assert again.aws.calls == ["create b", "create c"]
+
+
+def test_a_failure_lets_what_runs_beside_it_finish() -> None:
+    failed = threading.Event()
+
+    def fail(_verb: str) -> None:
+        failed.set()
+        raise answer_error("Broken")
+
+    slow = thing("slow", meanwhile=lambda _verb: failed.wait(5))
+    run = Run(thing("bad", meanwhile=fail), slow, thing("after", "slow"))
+    with pytest.raises(ApplyFailed) as caught:
+        run.apply()
+    assert "Done: thing slow." in caught.value.message
+    assert "Not done: thing bad, thing after." in caught.value.message
+    assert run.aws.calls == ["create slow"]
+
+
+def test_two_failures_are_both_told() -> None:
+    meeting = threading.Barrier(2, timeout=5)
+
+    def fail(_verb: str) -> None:
+        meeting.wait()
+        raise AwsError("both at once")
+
+    with pytest.raises(ApplyFailed) as caught:
+        Run(thing("a", meanwhile=fail), thing("b", meanwhile=fail)).apply()
+    assert caught.value.message.splitlines()[:2] == [
+        "Failed to create thing a: both at once",
+        "Failed to create thing b: both at once",
+    ]
+    assert "Done: nothing." in caught.value.message
+
+
+def test_what_is_declined_stays_as_it_is_and_what_needs_it_goes_on() -> None:
+    a, b = thing("a", size=1), thing("b", "a", size=1)
+    run = Run(a, b, a=seen(a, size=2))
+    made = run.apply(approve=lambda step: step.key != "a")
+    assert run.aws.calls == ["create b"]
+    step = made.step("a")
+    assert step is not None
+    assert (step.action, step.reason) == (Action.KEEP, "declined")
+    assert run.told[0].step == step
+    assert run.told[0].identity == "id-a"
+
+
+def test_only_what_writes_is_asked_about() -> None:
+    asked: list[str] = []
+
+    def approve(step: Step) -> bool:
+        asked.append(step.key)
+        return True
+
+    a, b, c = thing("a", size=1), thing("b", size=1), thing("c")
+    Run(a, b, c, a=seen(a), b=seen(b, size=2)).apply(approve)
+    assert sorted(asked) == ["b", "c"]
+
+
+def test_an_end_at_a_question_ends_it_and_progress_can_be_read() -> None:
+    def approve(step: Step) -> bool:
+        if step.key == "b":
+            raise InterruptedByUser("no more input")
+        return True
+
+    run = Run(thing("a"), thing("b", "a"), thing("c", "b"))
+    with pytest.raises(InterruptedByUser):
+        run.apply(approve)
+    assert run.aws.calls == ["create a"]
+    assert {step.key for step in run.progress.existing()} == {"a"}
+
+
+def test_what_is_refused_is_not_touched() -> None:
+    a = thing("a", size=1)
+    run = Run(a, a=seen(a, "other", size=2))
+    run.apply()
+    assert run.aws.calls == []
+
+
+def test_deleting_runs_the_other_way() -> None:
+    a, b, c = thing("a"), thing("b", "a"), thing("c", "b")
+    run = Run(a, b, c, a=seen(a), b=seen(b), c=seen(c))
+    assert run.destroy() == {}
+    assert run.aws.calls == ["delete c", "delete b", "delete a"]
+    assert run.aws.things == {}
+
+
+def test_one_failure_does_not_stop_the_rest_and_spares_what_it_needs() -> None:
+    a, b, c, d = thing("a"), thing("b", "a"), thing("c", "b", fails=("delete",)), thing("d", "a")
+    e, f = thing("e"), thing("f", "e")
+    run = Run(a, b, c, d, e, f, **{resource.key: seen(resource) for resource in (a, b, c, d, e, f)})
+    assert run.destroy() == {
+        "c": "An error occurred (Broken) when calling the DeleteThing operation: cannot delete c",
+        "a": "left, because what needs it could not be deleted",
+        "b": "left, because what needs it could not be deleted",
+    }
+    assert sorted(run.aws.calls) == ["delete d", "delete e", "delete f"]
+    assert set(run.aws.things) == {"a", "b", "c"}
+
+
+def test_several_failures_are_all_told() -> None:
+    resources = [thing(name, fails=("delete",)) for name in "abc"]
+    run = Run(*resources, **{resource.key: seen(resource) for resource in resources})
+    assert set(run.destroy()) == {"a", "b", "c"}
+    assert sum(outcome.error is not None for outcome in run.told) == 3
+
+
+def test_what_is_not_there_is_passed_over_in_silence() -> None:
+    a, b = thing("a"), thing("b", "a")
+    run = Run(a, b, b=seen(b))
+    assert run.destroy() == {}
+    assert [outcome.step.key for outcome in run.told] == ["b"]
+
+
+def test_what_is_kept_is_not_deleted() -> None:
+    a, b = thing("a"), thing("b", "a", group="bucket")
+    run = Run(a, b, a=seen(a), b=seen(b))
+    assert run.destroy() == {}
+    assert run.aws.calls == []

@@ -1,0 +1,286 @@
+"""Every fault of a definition is found before a call; sound ones pass."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geopipe_runner.errors import TemplateError
+from geopipe_runner.pipeline.definition import check, declared_parameters, problems, references
+
+SAMPLE: dict[str, Any] = {
+    "Version": "2020-12-01",
+    "Metadata": {},
+    "Parameters": [
+        {"Name": "role", "Type": "String", "DefaultValue": ""},
+        {"Name": "queue", "Type": "String"},
+    ],
+    "PipelineExperimentConfig": {"ExperimentName": {"Get": "Execution.PipelineName"}},
+    "Steps": [
+        {
+            "Name": "start",
+            "Type": "Lambda",
+            "Arguments": {"role": {"Get": "Parameters.role"}, "name": "x"},
+            "FunctionArn": "*FUNCTION_ARN*",
+            "OutputParameters": [
+                {"OutputName": "statusCode", "OutputType": "String"},
+                {"OutputName": "arn", "OutputType": "String"},
+            ],
+        },
+        {
+            "Name": "wait",
+            "Type": "Callback",
+            "Arguments": {"arn": {"Get": "Steps.start.OutputParameters['arn']"}},
+            "DependsOn": ["start"],
+            "SqsQueueUrl": {"Get": "Parameters.queue"},
+            "OutputParameters": [{"OutputName": "status", "OutputType": "String"}],
+        },
+    ],
+}
+"""In the form AWS's own sample has, which is the commonest one to be used."""
+
+CONDITION = {
+    "Name": "decide",
+    "Type": "Condition",
+    "DependsOn": ["wait"],
+    "Arguments": {
+        "Conditions": [
+            {
+                "Type": "Equals",
+                "LeftValue": {"Std:Join": {"On": "/", "Values": [{"Get": "Steps.wait.OutputParameters['status']"}]}},
+                "RightValue": "done",
+            }
+        ],
+        "IfSteps": [{"Name": "inner", "Type": "Fail", "Arguments": {"ErrorMessage": {"Get": "Parameters.role"}}}],
+        "ElseSteps": [],
+    },
+}
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def changed(change: Change) -> dict[str, Any]:
+    definition = copy.deepcopy(SAMPLE)
+    change(definition)
+    return definition
+
+
+def step(number: int, **values: Any) -> Change:
+    return lambda definition: definition["Steps"][number].update(values)
+
+
+def argument(value: Any) -> Change:
+    return lambda definition: definition["Steps"][1]["Arguments"].update(arn=value)
+
+
+def get(reference: str) -> Change:
+    return argument({"Get": reference})
+
+
+SOUND: dict[str, Change] = {
+    "as it is": lambda _: None,
+    "parameters left out": lambda d: (
+        d["Steps"][0].update(Arguments={}) or d.update(Parameters=[]) or step(1, SqsQueueUrl="u")(d)
+    ),
+    "a condition": lambda d: d["Steps"].append(copy.deepcopy(CONDITION)),
+    "depends on a step in a branch": lambda d: d["Steps"].append(copy.deepcopy(CONDITION)) or step(0, DependsOn=[])(d),
+    "an output of a step in a branch": lambda d: (
+        d["Steps"].append({**copy.deepcopy(CONDITION), "Arguments": {"IfSteps": [{**d["Steps"][0], "Name": "inner"}]}})
+        or get("Steps.inner.OutputParameters['arn']")(d)
+        or d["Steps"][-1].pop("DependsOn")
+    ),
+    "every execution property": lambda d: [
+        get(f"Execution.{name}")(d)
+        for name in (
+            "StartDateTime",
+            "CurrentDateTime",
+            "PipelineName",
+            "PipelineArn",
+            "PipelineExecutionId",
+            "PipelineExecutionArn",
+        )
+    ],
+    "a property of a training step": lambda d: (
+        d["Steps"].append({"Name": "train", "Type": "Training"}) or get("Steps.train.TrainingJobName")(d)
+    ),
+    "a name of 64": step(1, Name="a" * 64),
+    "no experiment": lambda d: d.update(PipelineExperimentConfig=None),
+}
+
+FAULTS: list[tuple[str, Change, list[str]]] = [
+    ("no steps", lambda d: d.pop("Steps"), ["there are no Steps; a pipeline has a list of at least one"]),
+    ("empty steps", lambda d: d.update(Steps=[]), ["there are no Steps; a pipeline has a list of at least one"]),
+    ("steps no list", lambda d: d.update(Steps={}), ["there are no Steps; a pipeline has a list of at least one"]),
+    ("parameters no list", lambda d: d.update(Parameters={}), ["Parameters is no list"]),
+    ("step without name", lambda d: d["Steps"][1].pop("Name"), ["Steps[1] has no Name"]),
+    ("step no object", lambda d: d["Steps"].append("x"), ["Steps[2] has no Name"]),
+    ("parameter without name", lambda d: d["Parameters"][0].pop("Name"), ["Parameters[0] has no Name"]),
+    (
+        "two steps of a name",
+        lambda d: d["Steps"].append({"Name": "start", "Type": "Lambda"}) or get("Parameters.role")(d),
+        ["step 'start' is there 2 times; names must be unique"],
+    ),
+    (
+        "a step in a branch of the same name",
+        lambda d: d["Steps"].append(
+            {**copy.deepcopy(CONDITION), "Arguments": {"IfSteps": [{"Name": "decide", "Type": "Fail"}]}}
+        ),
+        ["step 'decide' is there 2 times; names must be unique"],
+    ),
+    (
+        "two parameters of a name",
+        lambda d: d["Parameters"].append({"Name": "role", "Type": "String"}),
+        ["parameter 'role' is there 2 times; names must be unique"],
+    ),
+    (
+        "step name with a space",
+        step(1, Name="wait here"),
+        ["step name 'wait here' is not valid: 1 to 64 letters, digits, hyphens or underscores"],
+    ),
+    (
+        "step name too long",
+        step(1, Name="a" * 65),
+        [f"step name '{'a' * 65}' is not valid: 1 to 64 letters, digits, hyphens or underscores"],
+    ),
+    (
+        "step name with a line break at its end",
+        step(1, Name="wait\n"),
+        ["step name 'wait\\n' is not valid: 1 to 64 letters, digits, hyphens or underscores"],
+    ),
+    (
+        "parameter name with a dot",
+        lambda d: d["Parameters"].append({"Name": "a.b", "Type": "String"}),
+        ["parameter name 'a.b' is not valid: 1 to 64 letters, digits, hyphens or underscores"],
+    ),
+    (
+        "unknown parameter",
+        get("Parameters.rolle"),
+        ["step 'wait': 'Parameters.rolle' names no parameter; there are queue, role"],
+    ),
+    (
+        "unknown parameter outside the steps",
+        lambda d: d.update(PipelineExperimentConfig={"ExperimentName": {"Get": "Parameters.x"}}),
+        ["'Parameters.x' names no parameter; there are queue, role"],
+    ),
+    (
+        "unknown parameter as a queue",
+        step(1, SqsQueueUrl={"Get": "Parameters.x"}),
+        ["step 'wait': 'Parameters.x' names no parameter; there are queue, role"],
+    ),
+    (
+        "unknown parameter in a join",
+        argument({"Std:Join": {"On": "/", "Values": ["a", {"Get": "Parameters.x"}]}}),
+        ["step 'wait': 'Parameters.x' names no parameter; there are queue, role"],
+    ),
+    (
+        "unknown parameter in a branch",
+        lambda d: d["Steps"].append(
+            {
+                "Name": "decide",
+                "Type": "Condition",
+                "Arguments": {
+                    "ElseSteps": [
+                        {"Name": "no", "Type": "Fail", "Arguments": {"ErrorMessage": {"Get": "Parameters.x"}}}
+                    ]
+                },
+            }
+        ),
+        ["step 'no': 'Parameters.x' names no parameter; there are queue, role"],
+    ),
+    (
+        "unknown execution property",
+        get("Execution.Name"),
+        [
+            "step 'wait': 'Execution.Name' is unknown; there are CurrentDateTime, PipelineArn, PipelineExecutionArn, "
+            "PipelineExecutionId, PipelineName, StartDateTime"
+        ],
+    ),
+    (
+        "unknown room",
+        get("Params.role"),
+        ["step 'wait': 'Params.role' is unknown; a Get begins with Parameters., Execution. or Steps."],
+    ),
+    (
+        "unknown step",
+        get("Steps.strat.OutputParameters['arn']"),
+        ["step 'wait': \"Steps.strat.OutputParameters['arn']\" names no step; there are start, wait"],
+    ),
+    (
+        "unknown output",
+        get("Steps.start.OutputParameters['arm']"),
+        [
+            "step 'wait': \"Steps.start.OutputParameters['arm']\": step 'start' declares no such output; "
+            "it declares arn, statusCode"
+        ],
+    ),
+    (
+        "outputs without a name",
+        get("Steps.start.OutputParameters"),
+        ["step 'wait': 'Steps.start.OutputParameters': of a Lambda step only OutputParameters['name'] can be had"],
+    ),
+    (
+        "something else of a step",
+        get("Steps.start.FunctionArn"),
+        ["step 'wait': 'Steps.start.FunctionArn': of a Lambda step only OutputParameters['name'] can be had"],
+    ),
+    (
+        "depends on an unknown step",
+        step(1, DependsOn=["begin"]),
+        ["step 'wait': DependsOn names the unknown step 'begin'; there are start, wait"],
+    ),
+    ("depends on itself", step(0, DependsOn=["start"]), ["steps wait for each other: start -> start"]),
+    (
+        "refers to itself",
+        get("Steps.wait.OutputParameters['status']"),
+        ["steps wait for each other: wait -> wait"],
+    ),
+]
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound(name: str) -> None:
+    assert list(problems(changed(SOUND[name]))) == []
+
+
+@pytest.mark.parametrize(("change", "expected"), [pytest.param(c, e, id=name) for name, c, e in FAULTS])
+def test_faults(change: Change, expected: list[str]) -> None:
+    assert list(problems(changed(change))) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        step(0, DependsOn=["wait"]),
+        lambda d: d["Steps"][0]["Arguments"].update(x={"Get": "Steps.wait.OutputParameters['status']"}),
+    ],
+)
+def test_a_cycle_is_told_step_by_step(change: Change) -> None:
+    (problem,) = problems(changed(change))
+    assert problem in (
+        "steps wait for each other: start -> wait -> start",
+        "steps wait for each other: wait -> start -> wait",
+    )
+
+
+def test_all_faults_at_once_each_with_the_file() -> None:
+    definition = changed(lambda d: get("Parameters.x")(d) or step(0, DependsOn=["y"])(d))
+    with pytest.raises(TemplateError) as caught:
+        check(definition, Path("p.json"))
+    lines = caught.value.message.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("p.json: step ") for line in lines)
+
+
+def test_references_of_a_branch_belong_to_its_steps() -> None:
+    assert list(references(CONDITION)) == ["Steps.wait.OutputParameters['status']"]
+    assert list(references({"Get": ["no", "reference"]})) == []
+    assert list(references({"Get": "a", "more": 1})) == []
+
+
+def test_declared_parameters() -> None:
+    assert declared_parameters(SAMPLE) == ("role", "queue")
+    assert declared_parameters({}) == ()

@@ -1,0 +1,181 @@
+"""What would have to be done, for resources that live in memory; and what must stay when something is kept."""
+
+from __future__ import annotations
+
+import pytest
+from runner_fakes import FakeAws, answer_error, blueprint, deployment, seen, thing
+
+from geopipe_runner.config.model import CleanupItem
+from geopipe_runner.kinds.base import Change, Observed, Resource
+from geopipe_runner.reconcile import planner
+from geopipe_runner.reconcile.blueprint import draw
+from geopipe_runner.reconcile.model import Action, Plan, Step
+from geopipe_runner.stages.cleanup import GROUPS
+
+A = thing("a", size=1)
+
+
+def plan_one(observed: Observed | None) -> Step:
+    aws = FakeAws({"a": observed} if observed else {})
+    (step,) = planner.plan(aws, blueprint(A))  # type: ignore[arg-type]
+    assert aws.calls == []
+    return step
+
+
+def test_what_is_not_there_is_created() -> None:
+    assert plan_one(None) == Step(A, Action.CREATE)
+
+
+def test_what_is_as_it_should_be_is_kept() -> None:
+    assert plan_one(seen(A)) == Step(A, Action.KEEP, seen(A))
+
+
+def test_what_differs_is_updated() -> None:
+    there = seen(A, size=2)
+    assert plan_one(there) == Step(A, Action.UPDATE, there, (Change("size", 2, 1),))
+
+
+@pytest.mark.parametrize(
+    ("owner", "reason"),
+    [
+        (None, "it exists and is not ours: it has no tag geopipe:deployment"),
+        ("other", "it belongs to the deployment other"),
+        ("", "it belongs to the deployment "),
+        ("LOCAL", "it belongs to the deployment LOCAL"),
+    ],
+)
+def test_what_is_somebody_elses_is_refused_even_if_equal(owner: str | None, reason: str) -> None:
+    step = plan_one(seen(A, owner))
+    assert (step.action, step.reason, step.changes, step.writes) == (Action.REFUSE, reason, (), False)
+
+
+def test_the_plan_is_ordered_and_reads_only() -> None:
+    aws = FakeAws()
+    made = planner.plan(aws, blueprint(thing("b", "a"), thing("a")))  # type: ignore[arg-type]
+    assert [step.key for step in made] == ["a", "b"]
+    assert not aws.reading
+    with pytest.raises(AssertionError, match="during a plan"), aws.read_only():
+        A.kind.create(aws, A.spec)  # type: ignore[arg-type]
+
+
+def test_an_error_of_observing_comes_out() -> None:
+    class Denied(FakeAws):
+        @property
+        def things(self) -> dict[str, Observed]:
+            raise answer_error("AccessDenied")
+
+        @things.setter
+        def things(self, value: object) -> None: ...
+
+    with pytest.raises(type(answer_error("x")), match="AccessDenied"):
+        planner.plan(Denied(), blueprint(A))  # type: ignore[arg-type]
+
+
+def test_a_plan_answers_questions_about_itself() -> None:
+    made = Plan((Step(A, Action.KEEP), Step(thing("b"), Action.CREATE), Step(thing("c"), Action.DELETE)))
+    assert [step.key for step in made.having(Action.KEEP, Action.DELETE)] == ["a", "c"]
+    assert made.step("b") == Step(thing("b"), Action.CREATE)
+    assert made.step("z") is None
+    assert made.writes
+    assert not Plan((Step(A, Action.KEEP), Step(A, Action.REFUSE), Step(A, Action.ABSENT))).writes
+
+
+# Cleaning up, with the real resources of the shipped deployment.
+
+WHOLE = draw(deployment())
+THERE = {resource.key: Observed(resource.key, {}, "local") for resource in WHOLE.resources}
+NEEDED_BY_PIPELINE = {
+    "pipeline",
+    "function",
+    "mapping",
+    "queue",
+    "dead_letter_queue",
+    "log_group",
+    "lambda_role",
+    "lambda_policy",
+    "sagemaker_role",
+    "sagemaker_policy",
+}
+
+
+def kept(groups: set[CleanupItem], **owners: str | None) -> dict[str, str]:
+    """What stays when all but `groups` is to go, and why."""
+    there = {**THERE, **{key: Observed(key, {}, owner) for key, owner in owners.items()}}
+    made = planner.plan_cleanup(WHOLE, there, [group for group in GROUPS if group not in groups])
+    assert {step.action for step in made} <= {Action.KEEP, Action.DELETE}
+    return {step.key: step.reason for step in made.having(Action.KEEP)}
+
+
+def test_nothing_kept_is_everything_deleted() -> None:
+    assert kept(set()) == {}
+
+
+def test_everything_kept_is_nothing_deleted() -> None:
+    assert set(kept(set(GROUPS))) == set(THERE)
+
+
+def test_a_kept_pipeline_keeps_what_its_executions_need() -> None:
+    reasons = kept({"pipeline"})
+    assert set(reasons) >= NEEDED_BY_PIPELINE
+    assert set(reasons).isdisjoint({"bucket", "input"})
+    assert reasons["pipeline"] == ""  # as it was asked for, so there is nothing to explain
+    assert reasons["function"] == "pipeline sagemaker-sdk-example-pipeline is kept and needs it"
+    assert reasons["lambda_role"].endswith("is kept and needs it")
+
+
+def test_a_kept_queue_keeps_its_dead_letter_queue_and_nothing_else() -> None:
+    assert set(kept({"queue"})) == {"queue", "dead_letter_queue"}
+
+
+def test_a_kept_bucket_keeps_its_input_and_nothing_else() -> None:
+    assert set(kept({"bucket"})) == {"bucket", "input"}
+
+
+def test_a_kept_function_keeps_roles_queues_and_log() -> None:
+    assert set(kept({"function"})) == {*NEEDED_BY_PIPELINE, "dead_letter_mapping"} - {"pipeline"}
+
+
+def test_a_kept_role_keeps_its_policy() -> None:
+    assert set(kept({"sagemaker_role"})) == {"sagemaker_role", "sagemaker_policy"}
+    # The function's policy names the pipeline's role.
+    assert set(kept({"lambda_role"})) == {"lambda_role", "lambda_policy", "sagemaker_role"}
+
+
+def test_what_is_not_ours_is_kept_with_what_it_needs() -> None:
+    reasons = kept(set(), pipeline="other")
+    assert reasons["pipeline"] == "it belongs to the deployment other"
+    assert set(reasons) >= NEEDED_BY_PIPELINE
+
+
+def test_what_is_not_there_is_neither_deleted_nor_needs_anything() -> None:
+    made = planner.plan_cleanup(WHOLE, {**THERE, "pipeline": None}, ["queue"])
+    step = made.step("pipeline")
+    assert step is not None
+    assert step.action is Action.ABSENT
+    nothing = planner.plan_cleanup(WHOLE, dict.fromkeys(THERE), GROUPS)
+    assert {step.action for step in nothing} == {Action.ABSENT}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_nothing_that_stays_loses_what_it_needs(group: CleanupItem) -> None:
+    for groups in ({group}, set(GROUPS) - {group}):
+        stays = set(kept(groups))
+        needs = {need for resource in WHOLE.resources if resource.key in stays for need in resource.needs}
+        assert needs <= stays
+
+
+def test_a_chain_of_needs_is_kept_to_its_end() -> None:
+    chain = blueprint(thing("a", group="bucket"), thing("b", "a", group="function"), thing("c", "b", group="pipeline"))
+    there = {resource.key: seen(resource) for resource in chain.resources}
+    made = planner.plan_cleanup(chain, there, ["bucket", "function"])
+    assert {step.key: step.reason for step in made} == {
+        "a": "thing b is kept and needs it",
+        "b": "thing c is kept and needs it",
+        "c": "",
+    }
+
+
+def test_observing_answers_every_key() -> None:
+    resources: tuple[Resource, ...] = (A, thing("b"))
+    aws = FakeAws({"a": seen(A)})
+    assert planner.observe(aws, resources) == {"a": seen(A), "b": None}  # type: ignore[arg-type]

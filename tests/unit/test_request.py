@@ -1,0 +1,159 @@
+"""What an execution is started with; the id by which it is known."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runner_fakes import config, deployment
+
+from geopipe_runner.config.model import S3Location
+from geopipe_runner.errors import TemplateError
+from geopipe_runner.pipeline import request
+from geopipe_runner.pipeline.run import client_request_token, is_run_id, new_run_id
+
+RUN = "20260101T000000-00000000"
+NAMES = (
+    "parameter_execution_role",
+    "parameter_region",
+    "parameter_queue_url",
+    "parameter_vej_input_config",
+    "parameter_vej_export_config",
+    "parameter_step_1_vej_config",
+)
+
+
+def declaring(*names: str) -> dict[str, Any]:
+    return {"Parameters": [{"Name": name, "Type": "String"} for name in names], "Steps": []}
+
+
+def test_the_sample_parameters() -> None:
+    values = request.parameters(deployment(), declaring(*NAMES), RUN)
+    assert tuple(values) == NAMES
+    assert values["parameter_execution_role"] == "arn:aws:iam::123456789012:role/geopipe/local/SageMakerExampleRole"
+    assert values["parameter_region"] == "us-west-2"
+    assert values["parameter_queue_url"].endswith("/123456789012/sagemaker-sdk-example-queue")
+    assert json.loads(values["parameter_vej_input_config"]) == {
+        "DataSourceConfig": {"S3Data": {"S3Uri": "s3://geopipe-local-123456789012/input/latlongtest.csv"}},
+        "DocumentType": "CSV",
+    }
+    assert json.loads(values["parameter_vej_export_config"]) == {
+        "S3Data": {"S3Uri": f"s3://geopipe-local-123456789012/output/{RUN}/"}
+    }
+    assert json.loads(values["parameter_step_1_vej_config"]) == {
+        "ReverseGeocodingConfig": {"XAttributeName": "Longitude", "YAttributeName": "Latitude"}
+    }
+
+
+def test_the_shapes_inside_are_those_of_the_service() -> None:
+    import botocore.loaders
+    from botocore.model import ServiceModel
+    from botocore.validate import ParamValidator
+
+    model = ServiceModel(botocore.loaders.Loader().load_service_model("sagemaker-geospatial", "service-2"))
+    values = request.parameters(deployment(), declaring(*NAMES), RUN)
+    start = model.operation_model("StartVectorEnrichmentJob").input_shape
+    export = model.operation_model("ExportVectorEnrichmentJob").input_shape
+    for shape, member, name in (
+        (start, "InputConfig", "parameter_vej_input_config"),
+        (start, "JobConfig", "parameter_step_1_vej_config"),
+        (export, "OutputConfig", "parameter_vej_export_config"),
+    ):
+        report = ParamValidator().validate(json.loads(values[name]), shape.members[member])
+        assert not report.has_errors(), report.generate_report()
+
+
+def test_an_input_in_s3_is_used_where_it_is() -> None:
+    given = deployment(config(input={"source": S3Location("theirs", "a/b.csv")}))
+    values = request.parameters(given, declaring("parameter_vej_input_config"), RUN)
+    assert "s3://theirs/a/b.csv" in values["parameter_vej_input_config"]
+
+
+def test_only_what_the_pipeline_declares_is_sent() -> None:
+    assert list(request.parameters(deployment(), declaring("parameter_region"), RUN)) == ["parameter_region"]
+    assert request.parameters(deployment(), declaring("theirs_with_a_default"), RUN) == {}
+    assert request.parameters(deployment(), {"Steps": []}, RUN) == {}
+
+
+@pytest.mark.parametrize(("value", "text"), [("eu", "eu"), (3, "3"), (1.5, "1.5"), (True, "true"), (False, "false")])
+def test_the_configurations_own_values_win(value: Any, text: str) -> None:
+    given = deployment(config(pipeline={"parameters": {"parameter_region": value, "more": value}}))
+    assert request.parameters(given, declaring("parameter_region", "more"), RUN) == {
+        "parameter_region": text,
+        "more": text,
+    }
+
+
+def test_undeclared_values_are_told_with_what_is_declared() -> None:
+    given = deployment(config(pipeline={"parameters": {"zone": "x", "reigon": "y"}}))
+    with pytest.raises(TemplateError) as caught:
+        request.parameters(given, declaring("parameter_region"), RUN)
+    assert "pipeline.parameters: reigon, zone not declared by" in caught.value.message
+    assert caught.value.hint == "It declares: parameter_region."
+
+
+@pytest.mark.parametrize("length", [1024, 1025])
+def test_a_value_has_1024_characters_at_most(length: int) -> None:
+    given = deployment(config(pipeline={"parameters": {"parameter_region": "r" * length}}))
+    definition = declaring("parameter_region")
+    if length <= request.MAX_VALUE:
+        assert request.parameters(given, definition, RUN) == {"parameter_region": "r" * length}
+        return
+    with pytest.raises(TemplateError, match=r"parameter_region has 1,025 characters; SageMaker takes 1,024\."):
+        request.parameters(given, definition, RUN)
+
+
+def test_an_undeclared_value_of_ours_may_be_as_long_as_it_likes() -> None:
+    given = deployment(config(job={"longitude_column": "x" * 2000}))
+    assert request.parameters(given, declaring("parameter_region"), RUN) == {"parameter_region": "us-west-2"}
+
+
+def test_checking_covers_template_definition_and_parameters(tmp_path: Path) -> None:
+    request.check(deployment())
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"Steps": []}')
+    for change in ({"template": bad}, {"template": tmp_path / "none"}, {"parameters": {"x": "y"}}):
+        with pytest.raises(TemplateError):
+            request.check(deployment(config(pipeline=change)))
+
+
+def test_a_definition_in_the_form_of_aws_s_sample_needs_no_change(tmp_path: Path) -> None:
+    from test_definition import SAMPLE
+
+    plain = tmp_path / "sample.json"
+    plain.write_text(json.dumps(SAMPLE, indent=2))
+    given = deployment(config(pipeline={"template": plain}))
+    loaded = request.load_definition(given)
+    assert loaded["Steps"][0]["FunctionArn"] == given.function_arn
+    assert {**loaded, "Steps": None} == {**SAMPLE, "Steps": None}
+
+
+# SageMaker's pattern of display names.
+DISPLAY_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,81}")
+
+
+def test_run_ids() -> None:
+    ids = {new_run_id() for _ in range(200)}
+    assert len(ids) == 200
+    assert all(DISPLAY_NAME.fullmatch(run_id) and is_run_id(run_id) for run_id in ids)
+
+
+def test_a_run_id_says_when_in_utc() -> None:
+    noon = datetime(2026, 3, 4, 12, 30, 15, tzinfo=UTC)
+    assert new_run_id(noon).startswith("20260304T123015-")
+
+
+@pytest.mark.parametrize("text", ["", "my-run", "20260304T123015", RUN.upper() + "A", RUN + "\n", f"x{RUN}"])
+def test_other_names_are_no_run_ids(text: str) -> None:
+    assert not is_run_id(text)
+
+
+def test_tokens_are_of_the_length_the_service_takes() -> None:
+    token = client_request_token(RUN)
+    assert 32 <= len(token) <= 128
+    assert token == client_request_token(RUN)
+    assert token != client_request_token(new_run_id())

@@ -1,0 +1,202 @@
+"""Result files: found, read once, counted, shown and saved, however they are written and however large they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geopipe_runner.errors import AwsError
+from geopipe_runner.jobs.reverse_geocoding import ReverseGeocoding
+from geopipe_runner.pipeline import results
+
+FORMAT = ReverseGeocoding.results
+HEADER = "Longitude,Latitude,reverse_geo.country,reverse_geo.status\n"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Bucket:
+    """Objects in memory, listed in pages and read in small pieces."""
+
+    def __init__(self, objects: dict[str, bytes], piece: int = 7) -> None:
+        self.objects = objects
+        self.piece = piece
+
+    def client(self, _service: str) -> Bucket:
+        return self
+
+    def get_paginator(self, _operation: str) -> Bucket:
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803
+        yield {}
+        for age, key in enumerate(self.objects):
+            if key.startswith(Prefix):
+                yield {"Contents": [{"Key": key, "LastModified": START + timedelta(seconds=age)}]}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        return {"Body": Pieces(io.BytesIO(self.objects[Key]), self.piece)}
+
+
+class Pieces:
+    """A body that gives less than is asked for."""
+
+    def __init__(self, body: Any, piece: int) -> None:
+        self.body = body
+        self.piece = piece
+
+    def read(self, size: int) -> bytes:
+        found: bytes = self.body.read(min(size, self.piece))
+        return found
+
+
+def read(*files: bytes | str, preview: int = 5, save_to: Path | None = None, piece: int = 7) -> results.Results:
+    objects = {
+        f"output/run/x/results_{number}.csv": file.encode() if isinstance(file, str) else file
+        for number, file in enumerate(files)
+    }
+    aws: Any = Bucket(objects, piece)
+    return results.read(aws, "bucket", tuple(objects), FORMAT, preview, save_to)
+
+
+def find(*keys: str) -> tuple[str, ...]:
+    aws: Any = Bucket(dict.fromkeys(keys, b""))
+    return results.find(aws, "bucket", "output/run/", FORMAT)
+
+
+def test_rows_are_counted_and_the_first_kept() -> None:
+    found = read(HEADER + "1,2,USA,Valid Data\n3,4,,Invalid\n5,6,FRA,Valid Data\n", preview=2)
+    assert (found.rows, found.valid) == (3, 2)
+    assert found.header == ("Longitude", "Latitude", "reverse_geo.country", "reverse_geo.status")
+    assert found.first == (("1", "2", "USA", "Valid Data"), ("3", "4", "", "Invalid"))
+    assert found.saved is None
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_line_breaks_in_quotes_are_no_rows(line_end: str) -> None:
+    text = (HEADER + '1,"2\r\n",USA,Valid Data\n1,"2\n3",USA,Valid Data\n').replace(HEADER, HEADER[:-1] + line_end)
+    found = read(text)
+    assert (found.rows, found.valid) == (2, 2)
+    assert found.first[0][1] == "2\r\n"
+    assert found.first[1][1] == "2\n3"
+
+
+def test_several_files_are_one_with_one_header(tmp_path: Path) -> None:
+    one, two, three = "1,2,USA,Valid Data\n", "3,4,FRA,Valid Data\n", "5,6,,Invalid\n"
+    found = read(HEADER + one, HEADER + two + three, save_to=tmp_path)
+    assert (found.rows, found.valid) == (3, 2)
+    assert found.saved == tmp_path / "results.csv"
+    assert (tmp_path / "results.csv").read_text() == HEADER + one + two + three
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    text = HEADER + "1,2,USA,Valid Data\n"
+    found = read(b"\xef\xbb\xbf" + text.encode(), save_to=tmp_path)
+    assert found.header[0] == "Longitude"
+    assert (found.rows, found.valid) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfLongitude,reverse_geo.status\r\n1,Valid Data\r\n",
+        'Longitude,reverse_geo.status\n"é\r\nü",Valid Data\n'.encode(),
+        b"Longitude,reverse_geo.status\n1,Valid Data",
+        b"Longitude,reverse_geo.status\n",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 3, 1 << 21])
+def test_what_is_saved_is_what_was_there(tmp_path: Path, content: bytes, piece: int) -> None:
+    read(content, save_to=tmp_path / "new" / "folder", piece=piece)
+    assert (tmp_path / "new" / "folder" / "results.csv").read_bytes() == content
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
+
+
+@given(st.lists(st.tuples(cells, st.sampled_from(["Valid Data", "Invalid", ""])), max_size=8), st.integers(1, 9))
+def test_any_table_is_counted_as_it_was_written(rows: list[tuple[str, str]], piece: int) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("place", "reverse_geo.status"), *rows])
+    found = read(text.getvalue(), preview=3, piece=piece)
+    assert found.rows == len(rows)
+    assert found.valid == sum(status == "Valid Data" for _, status in rows)
+    assert list(found.first) == rows[:3]
+
+
+def test_without_a_status_no_row_is_valid() -> None:
+    assert read("a,b\n1,2\n").valid == 0
+    assert read(HEADER + "1,2\n").valid == 0
+    empty = read("")
+    assert (empty.rows, empty.header) == (0, ())
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    class Endless(Bucket):
+        def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+            return {"Body": Rows(80_000)}
+
+    aws: Any = Endless({})
+    tracemalloc.start()
+    found = results.read(aws, "bucket", ("k",), FORMAT, 5, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = (tmp_path / "results.csv").stat().st_size
+    assert found.rows == found.valid == 80_000
+    assert size > 6_000_000
+    assert peak < 4_000_000
+
+
+class Rows:
+    """A body of many rows that exist only while they are read."""
+
+    ROW = b"-149.8935557,61.21759217,USA,                                               ,Valid Data\n"
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.ready = b"Longitude,Latitude,country,label,reverse_geo.status\n"
+
+    def read(self, size: int) -> bytes:
+        missing = min(self.left, max(0, size - len(self.ready)) // len(self.ROW) + 1)
+        self.left -= missing
+        self.ready += self.ROW * missing
+        given, self.ready = self.ready[:size], self.ready[size:]
+        return given
+
+
+@pytest.mark.parametrize("line", ["1,2", '"a,b",', '"a ""b""",c', ""])
+def test_a_row_is_shown_as_it_stands_in_the_file(line: str) -> None:
+    assert results.as_csv(tuple(next(csv.reader([line]), ()))) == line
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AwsError, match="Cannot write") as caught:
+        read(HEADER, save_to=tmp_path / "file")
+    assert caught.value.hint == "Name another --output-dir."
+
+
+def test_the_files_of_the_newest_export_are_found() -> None:
+    assert find(
+        "output/run/old/results_0.csv",
+        "output/run/new/results_1.csv",
+        "output/run/new/results_0.csv",
+        "output/run/new/manifest.json",
+        "output/run/newest/other.csv",
+        "output/other-run/x/results_0.csv",
+    ) == ("output/run/new/results_0.csv", "output/run/new/results_1.csv")
+
+
+@pytest.mark.parametrize("key", ["output/run/x/results_0.csv.tmp", "output/run/x/my_results_0.csv", "elsewhere"])
+def test_without_a_result_file_it_says_where_it_looked(key: str) -> None:
+    with pytest.raises(AwsError, match="no result file under s3://bucket/output/run/"):
+        find(key)
