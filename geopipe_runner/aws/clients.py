@@ -3,7 +3,6 @@
 - The account guard: GetCallerIdentity is the first call, and a wrong account is the last.
 - `read_only()` makes any call that is not on the list of reads an error, so that a plan cannot write.
 - Every S3 call on our bucket carries ExpectedBucketOwner, by one event hook.
-- Against an emulator nothing of the user's AWS environment is read: no profile, no credentials, no proxy.
 
 Clients are made one after the other (a session is not thread-safe) and shared by all threads (a client is).
 """
@@ -11,7 +10,6 @@ Clients are made one after the other (a session is not thread-safe) and shared b
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,13 +20,11 @@ from urllib.parse import urlsplit
 
 import botocore.config
 import botocore.session
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
-    ProfileNotFound,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
@@ -37,6 +33,7 @@ from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
 from .retry import Retrier, Time
+from .session import make_session, no_credentials
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
@@ -119,7 +116,7 @@ def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], 
 
     Raises AwsError without usable credentials, RefusedError in another account.
     """
-    session = _session(config, endpoint_url)
+    session = make_session(config, endpoint_url)
     account = Account(config.account_id, config.region, endpoint_url)
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
     aws = Aws(session, account, config.bucket.name, retrier, _client_config(endpoint_url))
@@ -135,8 +132,8 @@ def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], 
     return aws
 
 
-def is_emulated(endpoint_url: str | None) -> bool:
-    """Whether `endpoint_url` is on this machine, where made-up credentials do."""
+def on_loopback(endpoint_url: str | None) -> bool:
+    """Whether `endpoint_url` is on this machine."""
     return endpoint_url is not None and urlsplit(endpoint_url).hostname in _LOOPBACK
 
 
@@ -146,52 +143,11 @@ def _client_config(endpoint_url: str | None) -> botocore.config.Config:
         "max_pool_connections": 32,
         "user_agent_appid": "geopipe",
     }
-    if is_emulated(endpoint_url):
+    if on_loopback(endpoint_url):
         # A proxy cannot reach our loopback, and path style needs no name resolution of bucket hosts.
         settings |= {"proxies": {}, "s3": {"addressing_style": "path"}}
         settings["retries"] = {"mode": "standard", "total_max_attempts": 3}
     return botocore.config.Config(**settings)
-
-
-def _session(config: Config, endpoint_url: str | None) -> botocore.session.Session:
-    if is_emulated(endpoint_url):
-        return _isolated_session()
-    session = botocore.session.Session(profile=config.profile)
-    try:
-        session.get_scoped_config()
-    except ProfileNotFound as error:
-        raise AwsError(str(error) + ".", "Set `profile` to one that `aws configure list-profiles` shows.") from None
-    if config.assume_role:
-        _assume(session, config)
-    return session
-
-
-def _isolated_session() -> botocore.session.Session:
-    nothing = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-        "ca_bundle": (None, None, None, None),
-    }
-    session = botocore.session.Session(session_vars=nothing)
-    session.set_credentials("geopipe", "geopipe")
-    return session
-
-
-def _assume(session: botocore.session.Session, config: Config) -> None:
-    role = config.assume_role
-    assert role is not None
-    source = session.get_credentials()
-    if source is None:
-        raise _no_credentials(config)
-    extra = {"RoleSessionName": role.session_name}
-    if role.external_id:
-        extra["ExternalId"] = role.external_id
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=session.create_client, source_credentials=source, role_arn=role.role_arn, extra_args=extra
-    )
-    refreshing = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
-    session._credentials = refreshing  # botocore's only way to give a session credentials that refresh themselves
 
 
 def _identity(answer: Future[Any], config: Config) -> dict[str, str]:
@@ -203,7 +159,7 @@ def _identity(answer: Future[Any], config: Config) -> dict[str, str]:
             f"AWS did not accept the credentials: {error}", "`aws sts get-caller-identity` shows the same."
         ) from None
     except (NoCredentialsError, PartialCredentialsError):
-        raise _no_credentials(config) from None
+        raise no_credentials(config) from None
     except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
         raise AwsError(f"The AWS credentials cannot be had: {error}", "`aws sso login` may be due.") from None
 
@@ -215,12 +171,3 @@ def _check_account(identity: dict[str, str], config: Config) -> None:
             f"is for account {config.account_id}. Nothing was done.",
             "Use the right `profile`, or the configuration made for this account.",
         )
-
-
-def _no_credentials(config: Config) -> AwsError:
-    where = f"profile {config.profile!r}" if config.profile else "the environment, ~/.aws or the instance"
-    return AwsError(
-        f"No AWS credentials found in {where} for account {config.account_id}.",
-        "Run `aws configure` or `aws sso login`, set `profile` in the configuration, or try config/local.yaml, "
-        "which needs none.",
-    )

@@ -110,5 +110,6 @@ def default_services() -> list[ServiceFactory]:
     from .functions import FunctionsService
     from .geospatial import GeospatialService
     from .pipelines import PipelinesService
+    from .tagging import TaggingService
 
-    return [FunctionsService, PipelinesService, GeospatialService]
+    return [FunctionsService, PipelinesService, GeospatialService, TaggingService]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..aws.failures import AWS_ERRORS, credentials_expired
@@ -16,6 +17,9 @@ from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Not
 from .session import Session
 
 _LOG_LINES = 15
+_RIGHTS = frozenset({"iam_role", "iam_policy"})
+_DENIED = re.compile(r"AccessDenied|not authorized|could not assume|cannot be assumed", re.IGNORECASE)
+_PROPAGATION_PAUSE = 10.0
 
 
 def run_pipeline(session: Session) -> None:
@@ -23,21 +27,22 @@ def run_pipeline(session: Session) -> None:
     definition = session.blueprint.deployment.artifacts.definition or {}
     found = _resumable(session, definition)
     run_id = found.run_id if found else new_run_id()
-    arn = found.arn if found else _start(session, run_id, definition)
-    session.state.execution_arn = arn
-    session.report.tell(ExecutionStarted(arn, run_id, resumed=found is not None))
-    ended = _follow(session, arn)
-    session.state.finished = True
-    session.report.tell(ExecutionEnded(ended))
-    if not ended.succeeded:
-        raise explain(session, ended)
+    ended = _run(session, definition, run_id, found)
+    deadline = session.aws.retrier.time.clock() + session.config.iam.propagation_timeout
+    while not ended.succeeded:
+        failed = execution.view(session.aws, ended.arn, with_steps=True)
+        if not _only_early(session, failed, deadline):
+            raise explain(session, failed)
+        session.report.tell(Note("A new role or policy is not known everywhere yet; the execution is run again."))
+        session.aws.retrier.time.sleep(_PROPAGATION_PAUSE)
+        run_id = new_run_id()
+        ended = _run(session, definition, run_id, None)
     _show_results(session, run_id)
     session.report.tell(StudioInstructions(session.config.pipeline.name, session.config.region))
 
 
-def explain(session: Session, ended: ExecutionView) -> ExecutionFailed:
+def explain(session: Session, view: ExecutionView) -> ExecutionFailed:
     """Why an execution did not succeed: its steps, the job, the function's last words."""
-    view = execution.view(session.aws, ended.arn, with_steps=True)
     lines = [f"Pipeline execution {view.arn} ended {view.status}."]
     if view.failure:
         lines.append(f"Reason: {view.failure}")
@@ -80,6 +85,24 @@ def _start_beside(session: Session, others: list[ExecutionView]) -> bool:
     for other in others:
         session.report.tell(Note(f"Execution {other.arn} is {other.status}, started {other.started}."))
     return session.report.ask("It does something else than this run would. Start another one beside it? (y/n)")
+
+
+def _run(session: Session, definition: Mapping[str, object], run_id: str, found: ExecutionView | None) -> ExecutionView:
+    arn = found.arn if found else _start(session, run_id, definition)
+    session.state.execution_arn, session.state.finished = arn, False
+    session.report.tell(ExecutionStarted(arn, run_id, resumed=found is not None))
+    ended = _follow(session, arn)
+    session.state.finished = True
+    session.report.tell(ExecutionEnded(ended))
+    return ended
+
+
+def _only_early(session: Session, failed: ExecutionView, deadline: float) -> bool:
+    """Whether a step failed for a right that this command granted a moment ago and IAM has yet to spread."""
+    outcomes = session.state.progress.outcomes.values()
+    granted = any(outcome.step.writes and outcome.step.resource.kind.name in _RIGHTS for outcome in outcomes)
+    denied = any(_DENIED.search(step.failure) for step in failed.steps if step.status == "Failed")
+    return granted and denied and session.aws.retrier.time.clock() < deadline
 
 
 def _start(session: Session, run_id: str, definition: Mapping[str, object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from geopipe_runner.errors import AwsError, ExecutionFailed, RefusedError
 from geopipe_runner.kinds.base import Artifacts, Deployment
 from geopipe_runner.pipeline import request
 from geopipe_runner.reconcile.blueprint import draw
-from geopipe_runner.report.events import Event
+from geopipe_runner.reconcile.applier import Outcome
+from geopipe_runner.reconcile.model import Action, Step
+from geopipe_runner.report.events import Event, Note
 from geopipe_runner.stages.execute import CredentialsExpired, run_pipeline
 from geopipe_runner.stages.session import Options, Session, State
 
@@ -49,16 +51,22 @@ class FakeSageMaker:
     definition: str = "{}"
     parameters: dict[str, str] = field(default_factory=dict)
     started: list[dict[str, Any]] = field(default_factory=list)
+    step_failures: list[str] = field(default_factory=list)
 
     def get_paginator(self, operation: str) -> Any:
         pages: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
             "list_pipeline_executions": lambda **_: iter([{"PipelineExecutionSummaries": self.running}]),
-            "list_pipeline_execution_steps": lambda **_: iter([{"PipelineExecutionSteps": []}]),
+            "list_pipeline_execution_steps": lambda **_: iter([{"PipelineExecutionSteps": self._steps()}]),
             "list_pipeline_parameters_for_execution": lambda **_: iter(
                 [{"PipelineParameters": [{"Name": n, "Value": v} for n, v in self.parameters.items()]}]
             ),
         }
         return type("Paginator", (), {"paginate": staticmethod(pages[operation])})
+
+    def _steps(self) -> list[dict[str, Any]]:
+        reasons = self.step_failures[:1]
+        del self.step_failures[:1]
+        return [{"StepName": "first", "StepStatus": "Failed", "FailureReason": reason} for reason in reasons]
 
     def describe_pipeline_execution(self, **_: str) -> dict[str, Any]:
         answer = self.script[0] if len(self.script) == 1 else self.script.pop(0)
@@ -113,7 +121,8 @@ class Recorder:
 
 
 def _session(sagemaker: FakeSageMaker, report: Recorder, **options: Any) -> Session:
-    config = load(ROOT / "config/local.yaml", {})
+    loaded = load(ROOT / "config/local.yaml", {})
+    config = replace(loaded, iam=replace(loaded.iam, propagation_timeout=300))
     aws: Any = FakeAws(sagemaker)
     deployment = Deployment(config, aws.account, Artifacts())
     built = Deployment(config, aws.account, Artifacts(None, request.load_definition(deployment)))
@@ -202,3 +211,36 @@ def test_an_execution_is_started_once_whatever_happens() -> None:
     assert 32 <= len(asked["ClientRequestToken"]) <= 128
     export = next(p for p in asked["PipelineParameters"] if p["Name"] == "parameter_vej_export_config")
     assert f"output/{run_id}/" in export["Value"]
+
+
+def _granted(session: Session) -> Session:
+    """As after a set-up that has just created the roles."""
+    for resource in session.blueprint.resources:
+        if resource.kind.name == "iam_role":
+            session.state.progress.outcomes[resource.key] = Outcome(Step(resource, Action.CREATE))
+    return session
+
+
+def test_a_right_not_yet_known_everywhere_runs_it_again() -> None:
+    reasons = ["AccessDeniedException: not authorized to perform lambda:InvokeFunction", "the handler raised"]
+    sagemaker, report = FakeSageMaker(["Failed"], step_failures=reasons), Recorder()
+    with pytest.raises(ExecutionFailed, match="the handler raised"):
+        run_pipeline(_granted(_session(sagemaker, report)))
+    assert len(sagemaker.started) == 2
+    assert len({asked["ClientRequestToken"] for asked in sagemaker.started}) == 2
+    assert [event for event in report.events if isinstance(event, Note)]
+
+
+def test_a_right_that_never_comes_ends_with_the_budget() -> None:
+    sagemaker = FakeSageMaker(["Failed"], step_failures=["AccessDenied: no"] * 1000)
+    session = _granted(_session(sagemaker, Recorder()))
+    with pytest.raises(ExecutionFailed, match="AccessDenied: no"):
+        run_pipeline(session)
+    assert session.aws.retrier.time.clock() >= session.config.iam.propagation_timeout
+
+
+def test_access_denied_without_new_rights_is_a_failure_at_once() -> None:
+    sagemaker = FakeSageMaker(["Failed"], step_failures=["AccessDenied: no"] * 1000)
+    with pytest.raises(ExecutionFailed):
+        run_pipeline(_session(sagemaker, Recorder()))
+    assert len(sagemaker.started) == 1
