@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
 import signal
 import sys
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
-from .errors import ConfigError, GeopipeError, TemplateError, Terminated
+from .errors import GeopipeError, InterruptedByUser, Terminated
 
 if TYPE_CHECKING:
     from .aws.retry import Patience
+    from .report.events import Report
+    from .stages.session import Options
 
 COMMANDS = ("run", "plan", "validate", "cleanup", "hello")
 CHANGES_PENDING = 4
@@ -39,18 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser().parse_args(_with_command(given))
     try:
-        return _run_command(parsed)
-    except GeopipeError as error:
-        if not error.explained:
-            _print_error(error)
-        return error.exit_code
+        return _reported(parsed, _make_report(parsed))
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-        return 130
+        return InterruptedByUser.exit_code
 
 
 def entry() -> int:
@@ -86,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--detailed-exitcode", action="store_true", help=f"with a plan: exit {CHANGES_PENDING} when it has changes"
         )
-    _command(commands, "validate", "check the configuration and the template; no calls at all")
+        command.add_argument("--plan-out", type=Path, metavar="FILE", help="save the plan there as JSON")
+    validate = _command(commands, "validate", "check the configuration and the template; no calls at all")
     cleanup = _command(commands, "cleanup", "delete what is this deployment's")
     cleanup.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     for command in (run, cleanup):
@@ -95,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
             type=_policy,
             metavar="POLICY",
             help="ask, all, none, or a list such as pipeline,queue; overrides the configuration",
+        )
+    for command in (run, plan, validate, cleanup):
+        command.add_argument(
+            "--output", choices=("text", "json"), default="text", help="json: one object per event, no questions"
         )
     _command(commands, "hello", "Hello SageMaker: list up to five notebook instances")
     return parser
@@ -129,43 +133,87 @@ def _policy(text: str) -> CleanupPolicy:
     return cast("tuple[CleanupItem, ...]", items)
 
 
-def _run_command(parsed: argparse.Namespace) -> int:
+def _make_report(parsed: argparse.Namespace) -> Report:
+    """Text or JSON on standard output, and those that listen in. Characters an encoding lacks are replaced."""
+    from .report.json_lines import JsonReport
+    from .report.several import Listener, PlanFile, Several
+    from .report.summary import JobSummary
+    from .report.text import TextReport
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    answers = sys.stdin if _interactive(parsed) else None
+    first: Report = JsonReport(sys.stdout, sys.stderr) if _json(parsed) else TextReport(sys.stdout, sys.stderr, answers)
+    listeners: list[Listener] = []
+    if getattr(parsed, "plan_out", None):
+        listeners.append(PlanFile(parsed.plan_out))
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        listeners.append(JobSummary(Path(os.environ["GITHUB_STEP_SUMMARY"])))
+    return Several(first, *listeners) if listeners else first
+
+
+def _reported(parsed: argparse.Namespace, report: Report) -> int:
+    from .report.events import Failed, Finished
+
+    try:
+        code = _run_command(parsed, report)
+    except GeopipeError as error:
+        if not error.explained:
+            report.tell(Failed(error))
+        code = error.exit_code
+    finally:
+        report.close()
+    report.tell(Finished(code))
+    return code
+
+
+def _run_command(parsed: argparse.Namespace, report: Report) -> int:
     from .config import load
 
     config = load(parsed.config)
     from . import scenario  # after the configuration: a wrong one is told without loading more
     from .aws.retry import Patience
-    from .report.text import for_this_process
-    from .stages.session import Options
 
     time = Patience()
     _catch_signals(time)
-    report = for_this_process(interactive=not parsed.non_interactive)
-    options = Options(
-        interactive=not parsed.non_interactive,
+    options = _options(parsed)
+    if parsed.verbose:
+        _log_calls()
+    if parsed.command == "validate":
+        scenario.validate(config, report)
+    elif parsed.command == "plan" or (parsed.command == "run" and parsed.dry_run):
+        made = scenario.dry_run(config, options, report, time)
+        return CHANGES_PENDING if parsed.detailed_exitcode and made.writes else 0
+    elif parsed.command == "run":
+        scenario.run(config, options, report, time)
+    elif parsed.command == "cleanup":
+        scenario.cleanup(config, options, report, time, only_plan=parsed.dry_run)
+    else:
+        scenario.hello(config, options, report, time)
+    return 0
+
+
+def _options(parsed: argparse.Namespace) -> Options:
+    from .report.paint import is_terminal
+    from .stages.session import Options
+
+    return Options(
+        interactive=_interactive(parsed),
         cleanup=getattr(parsed, "cleanup", None),
         output_dir=getattr(parsed, "output_dir", None),
         start_new=getattr(parsed, "new", False),
-        live=report.live,
+        with_steps=_json(parsed) or is_terminal(sys.stdout),
     )
-    if parsed.verbose:
-        _log_calls()
-    try:
-        if parsed.command == "validate":
-            scenario.validate(config)
-            print(f"{parsed.config} is valid.")
-        elif parsed.command == "plan" or (parsed.command == "run" and parsed.dry_run):
-            made = scenario.dry_run(config, options, report, time)
-            return CHANGES_PENDING if parsed.detailed_exitcode and made.writes else 0
-        elif parsed.command == "run":
-            scenario.run(config, options, report, time)
-        elif parsed.command == "cleanup":
-            scenario.cleanup(config, options, report, time, only_plan=parsed.dry_run)
-        else:
-            scenario.hello(config, options, report, time)
-        return 0
-    finally:
-        report.close()
+
+
+def _json(parsed: argparse.Namespace) -> bool:
+    return getattr(parsed, "output", "text") == "json"
+
+
+def _interactive(parsed: argparse.Namespace) -> bool:
+    """A program that reads JSON cannot answer, and a closed standard input neither."""
+    return not parsed.non_interactive and not _json(parsed) and sys.stdin is not None
 
 
 def _catch_signals(time: Patience) -> None:
@@ -187,11 +235,3 @@ def _log_calls() -> None:
 
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("geopipe").setLevel(logging.DEBUG)
-
-
-def _print_error(error: GeopipeError) -> None:
-    # What begins with file:line:column stays that way, so that editors and CI find the place.
-    prefix = "" if isinstance(error, ConfigError | TemplateError) else "Error: "
-    print(prefix + error.message, file=sys.stderr)
-    if error.hint:
-        print(error.hint, file=sys.stderr)

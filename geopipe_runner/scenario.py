@@ -24,15 +24,16 @@ from .kinds.base import Artifacts, Deployment
 from .pipeline import request
 from .reconcile.blueprint import draw
 from .reconcile.model import Action, Plan
-from .report.events import CleanupBegins, Complete, Failed, Note, Planned, Report, Welcome
+from .report.events import CleanupBegins, Complete, Failed, Note, Planned, Report, Valid, Welcome
 from .stages import cleanup as cleaning
 from .stages import execute, setup
 from .stages.session import Options, Session, State
 
 
-def validate(config: Config) -> None:
+def validate(config: Config, report: Report) -> None:
     """Everything that can be checked without a call. Raises TemplateError."""
-    request.check(Deployment(config, Account(config.account_id, config.region, config.endpoint), Artifacts()))
+    _check(config)
+    report.tell(Valid(str(config.path)))
 
 
 def run(config: Config, options: Options, report: Report, time: Patience) -> None:
@@ -75,7 +76,7 @@ def hello(config: Config, options: Options, report: Report, time: Patience) -> N
 def _session(config: Config, options: Options, report: Report, time: Patience, *, build: bool) -> Iterator[Session]:
     with open_endpoint(config) as endpoint, translated():
         if build:
-            validate(config)
+            _check(config)
         # Imported only now: an emulator of our own starts up meanwhile.
         from .aws.clients import connect
 
@@ -85,6 +86,10 @@ def _session(config: Config, options: Options, report: Report, time: Patience, *
             built = Artifacts(artifact.build(config.function.source), request.load_definition(deployment))
             deployment = Deployment(config, aws.account, built)
         yield Session(config, options, report, time, aws, draw(deployment), State())
+
+
+def _check(config: Config) -> None:
+    request.check(Deployment(config, Account(config.account_id, config.region, config.endpoint), Artifacts()))
 
 
 def _clean_up(session: Session) -> None:

@@ -20,6 +20,13 @@ class Welcome:
 
 
 @dataclass(frozen=True)
+class Valid:
+    """The configuration and the template are in order."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Planned:
     """What would be done; nothing has been yet."""
 
@@ -121,8 +128,16 @@ class Complete:
     remaining: tuple[Step, ...] = ()
 
 
+@dataclass(frozen=True)
+class Finished:
+    """The command is over."""
+
+    exit_code: int
+
+
 Event = (
     Welcome
+    | Valid
     | Planned
     | SetupBegins
     | StepDone
@@ -137,6 +152,7 @@ Event = (
     | CleanupPlanned
     | Deleted
     | Complete
+    | Finished
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -11,7 +10,7 @@ from ..errors import InterruptedByUser
 from ..pipeline.execution import ExecutionView
 from ..pipeline.results import as_csv
 from ..reconcile.model import Action, Step
-from . import events, plan_text
+from . import error_text, events, plan_text
 from .paint import for_stream, is_terminal
 from .sections import RULE, Sections
 
@@ -53,6 +52,8 @@ class TextReport:
             events.CleanupPlanned: self._cleanup_planned,
             events.Deleted: self._deleted,
             events.Complete: self._complete,
+            events.Valid: self._valid,
+            events.Finished: self._finished,
         }
 
     @property
@@ -186,10 +187,7 @@ class TextReport:
         self._close_sections()
         self._stop_following()
         self._out.flush()
-        print(f"Error: {event.error.message}", file=self._err)
-        if event.error.hint:
-            print(event.error.hint, file=self._err)
-        self._err.flush()
+        error_text.show(event.error, self._err)
 
     def _close_sections(self) -> None:
         if self._sections:
@@ -221,10 +219,8 @@ class TextReport:
         self._say(RULE)
         self._block("SageMaker pipeline scenario is complete.")
 
+    def _valid(self, event: events.Valid) -> None:
+        self._say(f"{event.path} is valid.")
 
-def for_this_process(interactive: bool) -> TextReport:
-    """A report on standard output. Characters its encoding lacks are replaced, not raised."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    return TextReport(sys.stdout, sys.stderr, sys.stdin if interactive else None)
+    def _finished(self, _event: events.Finished) -> None:
+        """An exit code says enough."""

@@ -118,7 +118,7 @@ def _follow(session: Session, arn: str) -> ExecutionView:
             arn,
             every=settings.poll_interval,
             within=settings.timeout,
-            with_steps=session.options.live,
+            with_steps=session.options.with_steps,
             seen=lambda view: session.report.tell(ExecutionSeen(view)),
         )
     except TimedOut:

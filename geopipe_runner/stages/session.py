@@ -26,7 +26,7 @@ class Options:
     output_dir: Path | None = None
     start_new: bool = False
     """Start another execution even though an unfinished one could be resumed."""
-    live: bool = False
+    with_steps: bool = False
     """Someone watches the steps, so they are read at each poll."""
 
     def cleanup_policy(self, config: Config) -> CleanupPolicy:

@@ -17,8 +17,8 @@ from geopipe_runner.config import load
 from geopipe_runner.errors import AwsError, ExecutionFailed, RefusedError
 from geopipe_runner.kinds.base import Artifacts, Deployment
 from geopipe_runner.pipeline import request
-from geopipe_runner.reconcile.blueprint import draw
 from geopipe_runner.reconcile.applier import Outcome
+from geopipe_runner.reconcile.blueprint import draw
 from geopipe_runner.reconcile.model import Action, Step
 from geopipe_runner.report.events import Event, Note
 from geopipe_runner.stages.execute import CredentialsExpired, run_pipeline

@@ -1,0 +1,141 @@
+"""Plans and events as plain data, the form in which programs read them (`events.schema.json`).
+
+Field by field on purpose: what is not named here, a callback's token above all, cannot get out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from ..config.model import Config
+from ..errors import ConfigError
+from ..kinds.base import MISSING, Change
+from ..pipeline.execution import ExecutionView, StepView
+from ..reconcile.applier import Outcome
+from ..reconcile.model import Action, Plan, Step
+from . import events
+
+Document = dict[str, Any]
+
+
+def plan_document(config: Config, region: str, plan: Plan) -> Document:
+    """A whole plan."""
+    return {
+        "deployment": config.deployment,
+        "account_id": config.account_id,
+        "region": region,
+        "summary": {action.value: len(plan.having(action)) for action in Action},
+        "steps": [_step(step) for step in plan],
+    }
+
+
+def event_document(event: events.Event) -> Document:
+    """One event; `event` names its kind."""
+    name, fields = _EVENTS[type(event)]
+    return {"event": name, **fields(event)}
+
+
+def _step(step: Step) -> Document:
+    document = _resource(step) | {"action": step.action.value, "changes": [_change(change) for change in step.changes]}
+    if step.action is Action.CREATE:
+        document["identity"] = "known after apply"
+    elif step.observed is not None:
+        document["identity"] = step.observed.identity
+    return document | ({"reason": step.reason} if step.reason else {})
+
+
+def _resource(step: Step) -> Document:
+    resource = step.resource
+    return {"key": resource.key, "kind": resource.kind.name, "name": resource.name, "group": resource.group}
+
+
+def _change(change: Change) -> Document:
+    sides = {"old": change.old, "new": change.new}
+    return {"path": change.path, **{side: value for side, value in sides.items() if value is not MISSING}}
+
+
+def _outcome(outcome: Outcome) -> Document:
+    document = _resource(outcome.step) | {"action": outcome.step.action.value}
+    if outcome.identity:
+        document["identity"] = outcome.identity
+    return document | ({"error": str(outcome.error)} if outcome.error is not None else {})
+
+
+def _execution(view: ExecutionView) -> Document:
+    return {
+        "arn": view.arn,
+        "status": view.status,
+        "run_id": view.run_id,
+        "failure": view.failure,
+        "steps": [_execution_step(step) for step in view.steps],
+    }
+
+
+def _execution_step(step: StepView) -> Document:
+    return {
+        "name": step.name,
+        "type": step.kind,
+        "status": step.status,
+        "started": _time(step.started),
+        "ended": _time(step.ended),
+        "failure": step.failure,
+        "outputs": dict(step.outputs),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _results(event: events.ResultsRead) -> Document:
+    results = event.results
+    return {
+        "bucket": results.bucket,
+        "keys": list(results.keys),
+        "header": list(results.header),
+        "first_rows": [list(row) for row in results.first],
+        "rows": results.rows,
+        "valid": results.valid,
+        "saved": str(results.saved) if results.saved else None,
+    }
+
+
+def _failed(event: events.Failed) -> Document:
+    error = event.error
+    document: Document = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    if isinstance(error, ConfigError):
+        document["problems"] = [
+            {"file": p.file, "line": p.line, "column": p.column, "what": p.what, "valid": p.valid}
+            for p in error.problems
+        ]
+    return document
+
+
+def _names(steps: Iterable[Step]) -> list[Document]:
+    return [_resource(step) for step in steps]
+
+
+_EVENTS: dict[type, tuple[str, Callable[[Any], Document]]] = {
+    events.Welcome: ("welcome", lambda e: {}),
+    events.Valid: ("valid", lambda e: {"path": e.path}),
+    events.Planned: ("planned", lambda e: {"plan": plan_document(e.config, e.account.region, e.plan)}),
+    events.SetupBegins: ("setup_started", lambda e: {}),
+    events.StepDone: ("resource", lambda e: _outcome(e.outcome)),
+    events.Note: ("note", lambda e: {"text": e.text}),
+    events.ExecutionStarted: (
+        "execution_started",
+        lambda e: {"arn": e.arn, "run_id": e.run_id, "resumed": e.resumed},
+    ),
+    events.ExecutionSeen: ("execution_status", lambda e: _execution(e.view)),
+    events.ExecutionEnded: ("execution_ended", lambda e: _execution(e.view)),
+    events.ResultsRead: ("results", _results),
+    events.StudioInstructions: ("studio", lambda e: {"pipeline": e.pipeline, "region": e.region}),
+    events.Failed: ("failed", _failed),
+    events.CleanupBegins: ("cleanup_started", lambda e: {}),
+    events.CleanupPlanned: ("cleanup_planned", lambda e: {"steps": [_step(step) for step in e.plan]}),
+    events.Deleted: ("deleted", lambda e: _outcome(e.outcome)),
+    events.Complete: ("complete", lambda e: {"remaining": _names(e.remaining)}),
+    events.Finished: ("finished", lambda e: {"exit_code": e.exit_code}),
+}

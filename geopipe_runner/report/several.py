@@ -1,0 +1,57 @@
+"""Reports that listen in: a plan saved as a file, a summary for a CI job; and several reports as one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import AwsError
+from ..reconcile.model import Step
+from .documents import plan_document
+from .events import Event, Planned, Report
+
+
+class Several:
+    """Tells each of `others` what it tells `first`; only `first` asks."""
+
+    def __init__(self, first: Report, *others: Listener) -> None:
+        self._first = first
+        self._others = others
+
+    def tell(self, event: Event) -> None:
+        """Everyone hears it."""
+        self._first.tell(event)
+        for other in self._others:
+            other.hear(event)
+
+    def ask(self, question: str, about: Step | None = None) -> bool:
+        """As the first does."""
+        return self._first.ask(question, about)
+
+    def close(self) -> None:
+        """As the first does."""
+        self._first.close()
+
+
+class Listener:
+    """Hears events, never asks and never prints."""
+
+    def hear(self, event: Event) -> None:
+        """One event."""
+
+
+class PlanFile(Listener):
+    """`--plan-out FILE`: the plan as JSON, written when it is made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def hear(self, event: Event) -> None:
+        """Raises AwsError when the file cannot be written: a plan asked for and not saved is no plan."""
+        if not isinstance(event, Planned):
+            return
+        text = json.dumps(plan_document(event.config, event.account.region, event.plan), indent=2) + "\n"
+        try:
+            self._path.write_text(text, "utf-8")
+        except OSError as error:
+            raise AwsError(f"Cannot write {self._path}: {error.strerror}.", "Name another --plan-out.") from None
