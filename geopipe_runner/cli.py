@@ -85,10 +85,20 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--detailed-exitcode", action="store_true", help=f"with a plan: exit {CHANGES_PENDING} when it has changes"
         )
+        command.add_argument(
+            "--adopt",
+            action="extend",
+            type=lambda text: text.split(","),
+            default=[],
+            metavar="KEY",
+            help="take over a resource of that name which is not ours (queue, bucket, ...); clean-up leaves it",
+        )
         command.add_argument("--plan-out", type=Path, metavar="FILE", help="save the plan there as JSON")
     validate = _command(commands, "validate", "check the configuration and the template; no calls at all")
     cleanup = _command(commands, "cleanup", "delete what is this deployment's")
     cleanup.add_argument("--dry-run", action="store_true", help="show what would be deleted")
+    for command in (run, plan, cleanup):
+        command.add_argument("--prune", action="store_true", help="delete what earlier configurations left behind")
     for command in (run, cleanup):
         command.add_argument(
             "--cleanup",
@@ -203,6 +213,8 @@ def _options(parsed: argparse.Namespace) -> Options:
         cleanup=getattr(parsed, "cleanup", None),
         output_dir=getattr(parsed, "output_dir", None),
         start_new=getattr(parsed, "new", False),
+        adopt=frozenset(getattr(parsed, "adopt", [])),
+        prune=getattr(parsed, "prune", False),
         with_steps=_json(parsed) or is_terminal(sys.stdout),
     )
 

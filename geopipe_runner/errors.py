@@ -1,6 +1,7 @@
 """The errors a user may meet, each with the exit code it ends the command with.
 
 GeopipeError                exit 1   anything below; `message` says what happened, `hint` what to try
+├── UsageError              exit 2   an argument that makes no sense here
 ├── ConfigError             exit 2   the configuration file, every problem at its line and column
 ├── TemplateError           exit 2   the pipeline template or the definition it renders to
 ├── AwsError                exit 1   AWS, the emulator or this machine did not do what was asked
@@ -34,6 +35,12 @@ class GeopipeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(GeopipeError):
+    """An argument is well-formed but means nothing with this configuration."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, order=True)

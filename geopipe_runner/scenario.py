@@ -41,8 +41,7 @@ def run(config: Config, options: Options, report: Report, time: Patience) -> Non
     with _session(config, options, report, time, build=True) as session:
         report.tell(Welcome())
         with _interruptible(session), _explained(session), translated():
-            setup.carry_out(session, setup.plan(session))
-            execute.run_pipeline(session)
+            execute.run_pipeline(setup.carry_out(setup.plan(session)))
         with _interruptible(session), translated():
             _clean_up(session)
 
@@ -51,15 +50,15 @@ def dry_run(config: Config, options: Options, report: Report, time: Patience) ->
     """The plan, and nothing else. Raises RefusedError (after showing it) where it would touch what is not ours."""
     with _session(config, options, report, time, build=True) as session, _interruptible(session), translated():
         made = setup.plan(session)
-        setup.refuse_foreign(made)
-        return made
+        setup.refuse_foreign(made.plan)
+        return made.shown
 
 
 def cleanup(config: Config, options: Options, report: Report, time: Patience, *, only_plan: bool) -> None:
     """Delete what is this deployment's, by policy; with `only_plan` just show it."""
     with _session(config, options, report, time, build=False) as session, _interruptible(session), translated():
         if only_plan:
-            report.tell(Planned(config, session.aws.account, cleaning.plan_all(session)))
+            report.tell(Planned(config, session.aws.account, cleaning.plan_all(session).shown))
         else:
             _clean_up(session)
 
@@ -94,8 +93,9 @@ def _check(config: Config) -> None:
 
 def _clean_up(session: Session) -> None:
     session.report.tell(CleanupBegins())
-    made = cleaning.carry_out(session, cleaning.plan(session))
-    session.report.tell(Complete(made.having(Action.KEEP)))
+    made = cleaning.plan(session)
+    cleaning.carry_out(session, made)
+    session.report.tell(Complete(made.plan.having(Action.KEEP)))
 
 
 @contextmanager

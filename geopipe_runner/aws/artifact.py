@@ -54,6 +54,16 @@ def code_sha256(content: bytes) -> str:
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
+def file_hashes(content: bytes) -> dict[str, str]:
+    """The SHA-256 (hex) of each file in a zip; nothing for what is no zip."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+            return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+    except zipfile.BadZipFile:
+        return {}
+
+
 def _files(source: Path) -> Iterator[Path]:
     paths = (path for path in source.rglob("*") if path.is_file())
     kept = (path for path in paths if not _NOT_CODE.intersection(path.relative_to(source).parts))

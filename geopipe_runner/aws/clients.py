@@ -37,7 +37,7 @@ from .session import make_session, no_credentials
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
-_SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker")
+_SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
 _CALLS = logging.getLogger("geopipe.calls")
 
 
@@ -63,7 +63,7 @@ class Aws:
         self._config = client_config
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._read_only = False
+        self._readers = 0
 
     def client(self, service: str) -> Any:
         """The shared client of `service`, made on first use."""
@@ -75,11 +75,13 @@ class Aws:
     @contextmanager
     def read_only(self) -> Iterator[None]:
         """Within the block every call that is not a read raises WriteRefusedError before it leaves."""
-        self._read_only = True
+        with self._lock:
+            self._readers += 1
         try:
             yield
         finally:
-            self._read_only = False
+            with self._lock:
+                self._readers -= 1
 
     def _make(self, service: str) -> Any:
         client = self._session.create_client(
@@ -93,7 +95,7 @@ class Aws:
         return client
 
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        if self._read_only and not is_read(model.service_model.service_name, model.name):
+        if self._readers and not is_read(model.service_model.service_name, model.name):
             raise WriteRefusedError(f"{model.service_model.service_name}:{model.name} during a plan")
         shape = model.input_shape
         owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket

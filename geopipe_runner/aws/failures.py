@@ -29,6 +29,11 @@ _NO_LONGER = (CredentialRetrievalError, NoCredentialsError, TokenRetrievalError,
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 
 
+def denied(error: BaseException) -> bool:
+    """Whether `error` says that the caller may not."""
+    return error_code(error) in _DENIED
+
+
 def credentials_expired(error: BaseException) -> bool:
     """Whether `error` means that the credentials were good once and are no longer."""
     return isinstance(error, _NO_LONGER) or error_code(error) in _EXPIRED
@@ -48,7 +53,7 @@ def as_aws_error(error: ClientError | BotoCoreError) -> AwsError:
     if isinstance(error, ClientError):
         code = error_code(error)
         message = error.response.get("Error", {}).get("Message", "")
-        hint = "The README lists the permissions the caller needs." if code in _DENIED else ""
+        hint = "The README lists the permissions the caller needs." if denied(error) else ""
         return AwsError(f"{error.operation_name} failed: {code}: {message}", hint)
     if isinstance(error, EndpointConnectionError):
         return AwsError(str(error), "Is the endpoint running, and is the network up?")

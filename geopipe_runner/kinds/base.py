@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OWNER_TAG = "geopipe:deployment"
 """Carries the deployment's name on everything that is ours."""
 
+ADOPTED_TAG = "geopipe:adopted"
+"""Marks what was there before us and was taken over: it survives a clean-up."""
+
 Attributes = Mapping[str, Any]
 """A tree of plain values (dict, list, str, number, bool, None), normalised so that equal means equal."""
 
@@ -40,13 +43,25 @@ class Change:
 
 @dataclass(frozen=True)
 class Observed:
-    """What is there. `identity` is its ARN, URL or UUID; `owner` the value of our tag, None when it has none."""
+    """What is there. `identity` is its ARN, URL or UUID, `tags` are all it carries."""
 
     identity: str
     attributes: Attributes
-    owner: str | None
-    handle: Mapping[str, Any] = field(default_factory=dict)
-    """What `update` and `delete` need beyond the attributes (a revision, an ETag, ...)."""
+    tags: Mapping[str, str]
+    arn: str = ""
+    """For kinds whose identity is something else; "" where the identity is the ARN, or nothing has one."""
+    through: str = ""
+    """The key of the resource it belongs to, and with which it is owned while it has no tag of its own."""
+
+    @property
+    def owner(self) -> str | None:
+        """The deployment that its own tag names."""
+        return self.tags.get(OWNER_TAG)
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was there before it became ours."""
+        return ADOPTED_TAG in self.tags
 
 
 @dataclass(frozen=True)
@@ -74,11 +89,16 @@ class Artifacts:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Everything a kind may draw its resources from."""
+    """Everything a kind may draw its resources from.
+
+    `found_roles` are the ARNs of managed roles that turned out to be elsewhere than computed (adopted ones keep
+    their path), by role name.
+    """
 
     config: Config
     account: Account
     artifacts: Artifacts
+    found_roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -92,7 +112,8 @@ class Deployment:
 
     def role_arn(self, role: RoleConfig) -> str:
         """The ARN of a role: computed for ours, as given for one that we only use."""
-        return role.arn or self.account.iam_arn(f"role{self.iam_path}{role.name}")
+        found = self.found_roles.get(role.name)
+        return role.arn or found or self.account.iam_arn(f"role{self.iam_path}{role.name}")
 
     @property
     def lambda_role_arn(self) -> str:
@@ -144,6 +165,11 @@ class Kind(ABC, Generic[S]):
     @abstractmethod
     def observe(self, aws: Aws, spec: S) -> Observed | None:
         """What is there, None for nothing. Reads only."""
+
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        """The resource behind an ARN that carries our tag or path but is no longer configured; None if of no such
+        kind. Its spec needs to be good for `observe` and `delete` only. Pure."""
+        return None
 
     @abstractmethod
     def create(self, aws: Aws, spec: S) -> str:

@@ -5,7 +5,7 @@ Lambda knows a mapping only by a UUID of its own, and its listing is the only wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.polling import StateTable, TimedOut
 from ..aws.retry import MAPPING_IN_USE, ROLE_NOT_READY
 from ..errors import AwsError
-from .base import Attributes, Change, Deployment, Kind, Observed, Resource
+from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -34,7 +34,9 @@ class MappingSpec:
     queue_arn: str
     function: str
     batch_size: int
-    owner: str
+    tags: Mapping[str, str]
+    uuid: str = ""
+    """Known only of one that was left behind by an earlier configuration."""
 
 
 class EventSourceMapping(Kind[MappingSpec]):
@@ -50,9 +52,17 @@ class EventSourceMapping(Kind[MappingSpec]):
         }
         for key, (queue, arn) in queues.items():
             function = deployment.config.function
-            spec = MappingSpec(arn, function.name, function.batch_size, deployment.config.deployment)
+            spec = MappingSpec(arn, function.name, function.batch_size, deployment.tags)
             name = f"{arn.rsplit(':', 1)[-1]} -> {function.name}"
             yield Resource(self, key, name, "function", spec, ("function", queue))
+
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.arn("lambda", "event-source-mapping:")
+        if not arn.startswith(prefix):
+            return None
+        uuid = arn.removeprefix(prefix)
+        spec = MappingSpec("", "", 0, deployment.tags, uuid)
+        return Resource(self, f"left-behind-mapping-{uuid}", uuid, "function", spec)
 
     def desired(self, spec: MappingSpec) -> Attributes:
         return {
@@ -60,46 +70,48 @@ class EventSourceMapping(Kind[MappingSpec]):
             "batch_size": spec.batch_size,
             "batching_window": 0,
             "function_response_types": ["ReportBatchItemFailures"],
+            "tags": dict(spec.tags),
         }
 
     def observe(self, aws: Aws, spec: MappingSpec) -> Observed | None:
-        """Owned through the function: a mapping feeds nothing else."""
+        """One without a tag is owned through the function: it feeds nothing else."""
         client = aws.client("lambda")
-        listing = none_if_gone(
-            lambda: client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
-        )
-        found = next((m for m in (listing or {}).get("EventSourceMappings", []) if m["State"] != "Deleting"), None)
+        found = next((mapping for mapping in _listed(client, spec) if mapping["State"] != "Deleting"), None)
         if found is None:
             return None
+        arn = found.get("EventSourceMappingArn") or aws.account.arn("lambda", f"event-source-mapping:{found['UUID']}")
+        tags = (none_if_gone(lambda: client.list_tags(Resource=arn)) or {}).get("Tags", {})
         attributes = {
             "enabled": found["State"] not in ("Disabled", "Disabling"),
             "batch_size": found["BatchSize"],
             "batching_window": found.get("MaximumBatchingWindowInSeconds", 0),
             "function_response_types": found.get("FunctionResponseTypes", []),
+            "tags": our_tags(spec.tags, tags),
         }
-        return Observed(found["UUID"], attributes, spec.owner)
+        return Observed(found["UUID"], attributes, tags, arn, through="function")
 
     def create(self, aws: Aws, spec: MappingSpec) -> str:
         client = aws.client("lambda")
         answer = aws.retrier.call(
             ROLE_NOT_READY,
             lambda: client.create_event_source_mapping(
-                EventSourceArn=spec.queue_arn, FunctionName=spec.function, **_settings(spec)
+                EventSourceArn=spec.queue_arn, FunctionName=spec.function, Tags=dict(spec.tags), **_settings(spec)
             ),
         )
         _settle(aws, answer["UUID"], _SETTLED)
         return str(answer["UUID"])
 
     def update(self, aws: Aws, spec: MappingSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
-        client = aws.client("lambda")
-        _settle(aws, observed.identity, _SETTLED)
-        aws.retrier.call(
-            MAPPING_IN_USE,
-            lambda: client.update_event_source_mapping(
-                UUID=observed.identity, FunctionName=spec.function, **_settings(spec)
-            ),
-        )
-        _settle(aws, observed.identity, _SETTLED)
+        client, uuid = aws.client("lambda"), observed.identity
+        if touches(changes, "enabled", "batch_size", "batching_window", "function_response_types"):
+            _settle(aws, uuid, _SETTLED)
+            aws.retrier.call(
+                MAPPING_IN_USE,
+                lambda: client.update_event_source_mapping(UUID=uuid, FunctionName=spec.function, **_settings(spec)),
+            )
+            _settle(aws, uuid, _SETTLED)
+        if touches(changes, "tags"):
+            client.tag_resource(Resource=observed.arn, Tags=dict(spec.tags))
 
     def delete(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
         """Waits until it is gone: a living mapping would go on reading a queue that is about to go."""
@@ -123,6 +135,16 @@ def _settle(aws: Aws, uuid: str, table: StateTable) -> None:
         aws.retrier.poll(state, terminal, every=_EVERY, within=_WITHIN)
     except TimedOut as timeout:
         raise AwsError(f"Event source mapping {uuid} is still {timeout.last} after {_WITHIN:.0f} s.") from None
+
+
+def _listed(client: Any, spec: MappingSpec) -> list[dict[str, Any]]:
+    if spec.uuid:
+        found = none_if_gone(lambda: client.get_event_source_mapping(UUID=spec.uuid))
+        return [found] if found else []
+    listing = none_if_gone(
+        lambda: client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
+    )
+    return list(listing["EventSourceMappings"]) if listing else []
 
 
 def _settings(spec: MappingSpec) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.retry import AnswerError, error_code
+from ..errors import RefusedError
 from .base import (
-    OWNER_TAG,
     Attributes,
     Change,
     Deployment,
@@ -66,6 +67,14 @@ class IamPolicy(Kind[PolicySpec]):
         arn = deployment.account.iam_arn(f"policy{deployment.iam_path}{name}")
         return PolicySpec(name, arn, deployment.iam_path, role, policy, deployment.tags)
 
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.iam_arn(f"policy{deployment.iam_path}")
+        if not arn.startswith(prefix):
+            return None
+        name = arn.removeprefix(prefix)
+        spec = PolicySpec(name, arn, deployment.iam_path, "", {}, deployment.tags)
+        return Resource(self, f"left-behind-policy-{name}", name, "sagemaker_role", spec)
+
     def desired(self, spec: PolicySpec) -> Attributes:
         return {"document": normalise(spec.document), "attached_to": spec.role, "tags": dict(spec.tags)}
 
@@ -82,13 +91,21 @@ class IamPolicy(Kind[PolicySpec]):
             "attached_to": spec.role if spec.role in _attached_roles(iam, spec.arn) else None,
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(spec.arn, attributes, tags.get(OWNER_TAG))
+        return Observed(spec.arn, attributes, tags)
 
     def create(self, aws: Aws, spec: PolicySpec) -> str:
         iam = aws.client("iam")
-        answer = iam.create_policy(
-            PolicyName=spec.name, Path=spec.path, PolicyDocument=to_json(spec.document), Tags=tag_list(spec.tags)
-        )
+        try:
+            answer = iam.create_policy(
+                PolicyName=spec.name, Path=spec.path, PolicyDocument=to_json(spec.document), Tags=tag_list(spec.tags)
+            )
+        except AnswerError as error:
+            if error_code(error) != "EntityAlreadyExists":
+                raise
+            raise RefusedError(
+                f"a policy {spec.name} exists under another path than {spec.path} and is not ours",
+                "Choose another name for the role: its policy is named after it.",
+            ) from None
         iam.attach_role_policy(RoleName=spec.role, PolicyArn=answer["Policy"]["Arn"])
         return str(answer["Policy"]["Arn"])
 

@@ -10,7 +10,6 @@ from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.retry import CONCURRENT_CHANGE
 from ..config.model import CleanupItem, RoleConfig
 from .base import (
-    OWNER_TAG,
     Attributes,
     Change,
     Deployment,
@@ -65,6 +64,14 @@ class IamRole(Kind[RoleSpec]):
         )
         yield Resource(self, key, role.name, key, spec)
 
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.iam_arn(f"role{deployment.iam_path}")
+        if not arn.startswith(prefix):
+            return None
+        name = arn.removeprefix(prefix)
+        spec = RoleSpec(name, deployment.iam_path, "", {}, None, deployment.tags)
+        return Resource(self, f"left-behind-role-{name}", name, "sagemaker_role", spec)
+
     def desired(self, spec: RoleSpec) -> Attributes:
         return {
             "trust_policy": normalise(spec.trust),
@@ -85,7 +92,7 @@ class IamRole(Kind[RoleSpec]):
             "permissions_boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(role["Arn"], attributes, tags.get(OWNER_TAG))
+        return Observed(role["Arn"], attributes, tags)
 
     def create(self, aws: Aws, spec: RoleSpec) -> str:
         boundary = {"PermissionsBoundary": spec.permissions_boundary} if spec.permissions_boundary else {}

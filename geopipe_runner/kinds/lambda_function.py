@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..aws.artifact import Package
+from ..aws.artifact import Package, file_hashes
+from ..aws.download import fetch
 from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.polling import StateTable, TimedOut
 from ..aws.retry import ROLE_NOT_READY, UPDATE_IN_PROGRESS
 from ..errors import AwsError
-from .base import OWNER_TAG, Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
+from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -63,9 +64,17 @@ class LambdaFunction(Kind[FunctionSpec]):
         passed = ("sagemaker_role", "sagemaker_policy") if config.iam.sagemaker_role.managed else ()
         yield Resource(self, "function", spec.name, "function", spec, (*roles, *passed, "log_group"))
 
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.arn("lambda", "function:")
+        if not arn.startswith(prefix):
+            return None
+        name = arn.removeprefix(prefix)
+        spec = FunctionSpec(name, "", "", "", 0, 0, {}, None, deployment.tags)
+        return Resource(self, f"left-behind-function-{name}", name, "function", spec)
+
     def desired(self, spec: FunctionSpec) -> Attributes:
         return {
-            "code_sha256": spec.package.sha256 if spec.package else None,
+            "code": _code(spec.package.sha256, spec.package.files) if spec.package else None,
             "role": spec.role_arn,
             "handler": spec.handler,
             "runtime": spec.runtime,
@@ -82,7 +91,7 @@ class LambdaFunction(Kind[FunctionSpec]):
         found, tags = answer["Configuration"], answer.get("Tags", {})
         environment = found.get("Environment", {}).get("Variables", {})
         attributes = {
-            "code_sha256": found["CodeSha256"],
+            "code": _observed_code(answer, spec),
             "role": found["Role"],
             "handler": found["Handler"],
             "runtime": found["Runtime"],
@@ -91,7 +100,7 @@ class LambdaFunction(Kind[FunctionSpec]):
             "environment": {key: _port_free(value) for key, value in environment.items()},
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(found["FunctionArn"], attributes, tags.get(OWNER_TAG))
+        return Observed(found["FunctionArn"], attributes, tags)
 
     def create(self, aws: Aws, spec: FunctionSpec) -> str:
         client = aws.client("lambda")
@@ -111,7 +120,7 @@ class LambdaFunction(Kind[FunctionSpec]):
         """Code, then configuration, each waited for: Lambda refuses a change while another is being made."""
         client = aws.client("lambda")
         _settle(aws, spec.name)
-        if touches(changes, "code_sha256"):
+        if touches(changes, "code"):
             aws.retrier.call(
                 UPDATE_IN_PROGRESS,
                 lambda: client.update_function_code(FunctionName=spec.name, ZipFile=_zip(spec)),
@@ -150,6 +159,19 @@ def _settle(aws: Aws, name: str) -> None:
     reason = found.get("StateReason") if found.get("State") in _STATES.failed else found.get("LastUpdateStatusReason")
     if found.get("State") in _STATES.failed or found.get("LastUpdateStatus") in _UPDATES.failed:
         raise AwsError(f"Lambda could not set up the function {name}: {reason}")
+
+
+def _code(sha256: str, files: Mapping[str, str]) -> dict[str, Any]:
+    return {"sha256": sha256, "files": {name: digest[:12] for name, digest in files.items()}}
+
+
+def _observed_code(answer: Mapping[str, Any], spec: FunctionSpec) -> dict[str, Any] | None:
+    """File by file; the zip is fetched only where its hash tells that something differs."""
+    if spec.package is None:
+        return None
+    sha256 = answer["Configuration"]["CodeSha256"]
+    content = None if sha256 == spec.package.sha256 else fetch(answer.get("Code", {}).get("Location", ""))
+    return _code(sha256, file_hashes(content) if content else spec.package.files)
 
 
 def _environment(deployment: Deployment) -> dict[str, str]:

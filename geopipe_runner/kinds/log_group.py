@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..aws.gone import ignore_gone
-from .base import OWNER_TAG, Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
+from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -22,7 +22,6 @@ class LogGroupSpec:
     name: str
     arn: str
     retention_days: int
-    owner: str
     tags: Mapping[str, str]
 
 
@@ -38,10 +37,18 @@ class LogGroup(Kind[LogGroupSpec]):
             name=function.log_group,
             arn=deployment.account.arn("logs", f"log-group:{function.log_group}"),
             retention_days=function.log_retention_days,
-            owner=deployment.config.deployment,
             tags=deployment.tags,
         )
         yield Resource(self, "log_group", spec.name, "function", spec)
+
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.arn("logs", "log-group:")
+        if not arn.startswith(prefix):
+            return None
+        arn = arn.removesuffix(":*")
+        name = arn.removeprefix(prefix)
+        spec = LogGroupSpec(name, arn, 0, deployment.tags)
+        return Resource(self, f"left-behind-log-group-{name}", name, "function", spec)
 
     def desired(self, spec: LogGroupSpec) -> Attributes:
         return {"retention_days": spec.retention_days, "tags": dict(spec.tags)}
@@ -54,8 +61,8 @@ class LogGroup(Kind[LogGroupSpec]):
             return None
         tags = logs.list_tags_for_resource(resourceArn=spec.arn).get("tags", {})
         attributes = {"retention_days": found.get("retentionInDays"), "tags": our_tags(spec.tags, tags)}
-        # Without a tag it was made by Lambda for the function of this name: owned through it.
-        return Observed(spec.arn, attributes, tags.get(OWNER_TAG, spec.owner))
+        # Without a tag it may have been made by Lambda for the function of this name.
+        return Observed(spec.arn, attributes, tags, through="function")
 
     def create(self, aws: Aws, spec: LogGroupSpec) -> str:
         logs = aws.client("logs")

@@ -15,7 +15,6 @@ from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.retry import CONCURRENT_CHANGE, AnswerError, error_code
 from ..errors import AwsError, RefusedError
 from .base import (
-    OWNER_TAG,
     Attributes,
     Change,
     Deployment,
@@ -51,6 +50,7 @@ class BucketSpec:
     prefixes: tuple[str, ...]
     """What lies under these is ours to delete."""
     force_destroy: bool
+    arn: str
 
 
 class S3Bucket(Kind[BucketSpec]):
@@ -68,8 +68,18 @@ class S3Bucket(Kind[BucketSpec]):
             tags=deployment.tags,
             prefixes=(config.input.prefix, config.output.prefix),
             force_destroy=config.bucket.force_destroy,
+            arn=deployment.account.bucket_arn(config.bucket.name),
         )
         yield Resource(self, "bucket", spec.name, "bucket", spec)
+
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.bucket_arn("")
+        if not arn.startswith(prefix) or "/" in arn:
+            return None
+        config, name = deployment.config, arn.removeprefix(prefix)
+        prefixes = (config.input.prefix, config.output.prefix)
+        spec = BucketSpec(name, config.region, {}, deployment.tags, prefixes, config.bucket.force_destroy, arn)
+        return Resource(self, f"left-behind-bucket-{name}", name, "bucket", spec)
 
     def desired(self, spec: BucketSpec) -> Attributes:
         return {
@@ -94,7 +104,7 @@ class S3Bucket(Kind[BucketSpec]):
             "encrypted": bool(encryption.get("ServerSideEncryptionConfiguration", {}).get("Rules")),
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(f"s3://{spec.name}", attributes, tags.get(OWNER_TAG), {"tags": tags})
+        return Observed(f"s3://{spec.name}", attributes, tags, spec.arn)
 
     def create(self, aws: Aws, spec: BucketSpec) -> str:
         s3 = aws.client("s3")
@@ -124,7 +134,7 @@ class S3Bucket(Kind[BucketSpec]):
             s3.put_bucket_encryption(Bucket=spec.name, ServerSideEncryptionConfiguration=_ENCRYPTION)
         if touches(changes, "tags"):
             # PutBucketTagging replaces them all, so other people's tags go along; `aws:` ones AWS keeps itself.
-            kept = {key: value for key, value in observed.handle["tags"].items() if not key.startswith("aws:")}
+            kept = {key: value for key, value in observed.tags.items() if not key.startswith("aws:")}
             s3.put_bucket_tagging(Bucket=spec.name, Tagging={"TagSet": tag_list({**kept, **spec.tags})})
 
     def delete(self, aws: Aws, spec: BucketSpec, observed: Observed) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..aws.gone import ignore_gone, none_if_gone
-from .base import Attributes, Change, Deployment, Kind, Observed, Resource
+from .base import ADOPTED_TAG, OWNER_TAG, Attributes, Change, Deployment, Kind, Observed, Resource, our_tags
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+
+
+_TAGS = (OWNER_TAG, ADOPTED_TAG)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class ObjectSpec:
     bucket: str
     key: str
     path: Path
-    owner: str
+    tags: Mapping[str, str]
+    """Kept as metadata: real object tags are at most ten, and cost a call more."""
 
 
 class S3Object(Kind[ObjectSpec]):
@@ -39,19 +43,22 @@ class S3Object(Kind[ObjectSpec]):
         if not isinstance(config.input.source, Path):
             return
         key = config.input.prefix + config.input.source.name
-        spec = ObjectSpec(config.bucket.name, key, config.input.source, config.deployment)
+        tags = {OWNER_TAG: config.deployment}
+        spec = ObjectSpec(config.bucket.name, key, config.input.source, tags)
         yield Resource(self, "input", f"s3://{spec.bucket}/{spec.key}", "bucket", spec, ("bucket",))
 
     def desired(self, spec: ObjectSpec) -> Attributes:
-        return {"sha256": file_sha256(spec.path)}
+        return {"sha256": file_sha256(spec.path), "tags": dict(spec.tags)}
 
     def observe(self, aws: Aws, spec: ObjectSpec) -> Observed | None:
-        """Owned through the bucket it lies in, under a prefix that is ours."""
+        """What someone else put there is drift in our own bucket, and theirs in an adopted one."""
         s3 = aws.client("s3")
         head = none_if_gone(lambda: s3.head_object(Bucket=spec.bucket, Key=spec.key, ChecksumMode="ENABLED"))
         if head is None:
             return None
-        return Observed(f"s3://{spec.bucket}/{spec.key}", {"sha256": head.get("ChecksumSHA256")}, spec.owner)
+        tags = {tag: value for tag in _TAGS if (value := head["Metadata"].get(_metadata_key(tag))) is not None}
+        attributes = {"sha256": head.get("ChecksumSHA256"), "tags": our_tags(spec.tags, tags)}
+        return Observed(f"s3://{spec.bucket}/{spec.key}", attributes, tags, through="bucket")
 
     def create(self, aws: Aws, spec: ObjectSpec) -> str:
         with spec.path.open("rb") as body:
@@ -61,6 +68,7 @@ class S3Object(Kind[ObjectSpec]):
                 Body=body,
                 ContentType="text/csv",
                 ChecksumAlgorithm="SHA256",
+                Metadata={_metadata_key(tag): value for tag, value in spec.tags.items()},
             )
         return f"s3://{spec.bucket}/{spec.key}"
 
@@ -70,6 +78,10 @@ class S3Object(Kind[ObjectSpec]):
     def delete(self, aws: Aws, spec: ObjectSpec, observed: Observed) -> None:
         """This version; the bucket's own deletion takes the older ones."""
         ignore_gone(lambda: aws.client("s3").delete_object(Bucket=spec.bucket, Key=spec.key))
+
+
+def _metadata_key(tag: str) -> str:
+    return tag.replace(":", "-")  # metadata travels as header names
 
 
 def file_sha256(path: Path) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.retry import ROLE_NOT_READY
 from .base import (
-    OWNER_TAG,
     Attributes,
     Change,
     Deployment,
@@ -57,6 +56,14 @@ class SageMakerPipeline(Kind[PipelineSpec]):
         # Its executions send to the queue and wait for what comes back: neither may go before it.
         yield Resource(self, "pipeline", spec.name, "pipeline", spec, (*roles, "function", "queue", "mapping"))
 
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.arn("sagemaker", "pipeline/")
+        if not arn.startswith(prefix) or "/execution/" in arn:
+            return None
+        name = arn.removeprefix(prefix)
+        spec = PipelineSpec(name, arn, "", "", {}, deployment.tags)
+        return Resource(self, f"left-behind-pipeline-{name}", name, "pipeline", spec)
+
     def desired(self, spec: PipelineSpec) -> Attributes:
         return {
             "definition": normalise_definition(spec.definition),
@@ -77,7 +84,7 @@ class SageMakerPipeline(Kind[PipelineSpec]):
             "description": found.get("PipelineDescription", ""),
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(found["PipelineArn"], attributes, tags.get(OWNER_TAG))
+        return Observed(found["PipelineArn"], attributes, tags)
 
     def create(self, aws: Aws, spec: PipelineSpec) -> str:
         client = aws.client("sagemaker")

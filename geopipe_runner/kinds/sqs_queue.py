@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.retry import QUEUE_DELETED_RECENTLY
-from .base import OWNER_TAG, Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
+from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -71,6 +71,14 @@ class SqsQueue(Kind[QueueSpec]):
         )
         yield Resource(self, "queue", queue.name, "queue", queue, ("dead_letter_queue",))
 
+    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        prefix = deployment.account.arn("sqs", "")
+        if not arn.startswith(prefix):
+            return None
+        name = arn.removeprefix(prefix)
+        spec = QueueSpec(name, deployment.account.queue_url(name), 0, 0, None, deployment.tags)
+        return Resource(self, f"left-behind-queue-{name}", name, "queue", spec)
+
     def desired(self, spec: QueueSpec) -> Attributes:
         return {
             "visibility_timeout": spec.visibility_timeout,
@@ -97,7 +105,7 @@ class SqsQueue(Kind[QueueSpec]):
             "encrypted": found.get("SqsManagedSseEnabled") == "true" or bool(found.get("KmsMasterKeyId")),
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(spec.url, attributes, tags.get(OWNER_TAG))
+        return Observed(spec.url, attributes, tags, found.get("QueueArn", ""))
 
     def create(self, aws: Aws, spec: QueueSpec) -> str:
         sqs = aws.client("sqs")

@@ -122,7 +122,7 @@ def _carry_out(aws: Aws, step: Step) -> str:
     kind, spec, seen = step.resource.kind, step.resource.spec, step.observed
     if step.action is Action.CREATE or seen is None:
         return kind.create(aws, spec)
-    if step.action is Action.UPDATE:
+    if step.action in (Action.UPDATE, Action.ADOPT):
         kind.update(aws, spec, seen, step.changes)
     return seen.identity
 

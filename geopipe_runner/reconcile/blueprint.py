@@ -5,10 +5,11 @@ Pure: everything that has to be built (the zip, the definition) comes in as `Art
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from ..kinds import KINDS
-from ..kinds.base import Deployment, Resource
+from ..kinds.base import Deployment, Observed, Resource
 from .graph import ordered
 
 
@@ -18,6 +19,16 @@ class Blueprint:
 
     deployment: Deployment
     resources: tuple[Resource, ...]
+
+
+def settled(blueprint: Blueprint, seen: Mapping[str, Observed | None]) -> Blueprint:
+    """The same, with the ARNs that managed roles really have: one that was adopted keeps its own path."""
+    found = {
+        resource.name: seen_role.identity
+        for resource in blueprint.resources
+        if resource.kind.name == "iam_role" and (seen_role := seen[resource.key])
+    }
+    return draw(replace(blueprint.deployment, found_roles=found))
 
 
 def draw(deployment: Deployment) -> Blueprint:

@@ -14,8 +14,12 @@ class Action(StrEnum):
 
     CREATE = "create"
     UPDATE = "update"
+    ADOPT = "adopt"
+    """Take over what was there before us: an update that marks it."""
     KEEP = "keep"
     REFUSE = "refuse"
+    ORPHAN = "orphan"
+    """Ours, but no longer in the configuration: shown, and deleted only when that is asked for."""
     DELETE = "delete"
     ABSENT = "absent"
     """Cleanup only: there is nothing to delete."""
@@ -38,7 +42,7 @@ class Step:
     @property
     def writes(self) -> bool:
         """Whether carrying this out makes a call that changes something."""
-        return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE)
+        return self.action in (Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ _SIGNS = {
     Action.CREATE: ("+", "green"),
     Action.UPDATE: ("~", "yellow"),
     Action.DELETE: ("-", "red"),
+    Action.ADOPT: (">", "yellow"),
     Action.REFUSE: ("!", "red"),
+    Action.ORPHAN: ("?", "yellow"),
     Action.KEEP: (" ", ""),
     Action.ABSENT: (" ", ""),
 }
@@ -29,6 +31,8 @@ def lines(plan: Plan, paint: Paint) -> Iterator[str]:
     for step in shown:
         yield from _step(step, width, paint)
     yield summary(plan)
+    if plan.having(Action.ORPHAN):
+        yield "What was left behind stays, unless you pass --prune or answer yes when asked."
 
 
 def summary(plan: Plan) -> str:
@@ -38,7 +42,8 @@ def summary(plan: Plan) -> str:
         f"Plan: {count[Action.CREATE]} to create, {count[Action.UPDATE]} to update, "
         f"{count[Action.DELETE]} to delete, {count[Action.KEEP]} unchanged"
     )
-    return text + (f", {count[Action.REFUSE]} refused." if count[Action.REFUSE] else ".")
+    more = {Action.ADOPT: "to adopt", Action.REFUSE: "refused", Action.ORPHAN: "left behind"}
+    return text + "".join(f", {count[action]} {words}" for action, words in more.items() if count[action]) + "."
 
 
 def where(config: Config, account_line: str) -> str:

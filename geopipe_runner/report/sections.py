@@ -15,7 +15,7 @@ from ..reconcile.model import Action, Plan, Step
 
 RULE = "-" * 80
 
-_DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.KEEP: "unchanged"}
+_DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.KEEP: "unchanged", Action.ADOPT: "adopted"}
 
 
 @dataclass

@@ -2,49 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import get_args
 
 from ..aws.failures import reason
-from ..aws.polling import TimedOut
 from ..config.model import CleanupItem
 from ..errors import AwsError
-from ..pipeline import execution
-from ..reconcile import planner
+from ..reconcile import orphans, planner
 from ..reconcile.applier import Outcome, destroy
-from ..reconcile.model import Action, Plan
+from ..reconcile.model import Action, Plan, Step
 from ..report.events import CleanupPlanned, Deleted, Note
+from . import pruning
 from .session import Session
+from .stopping import stop_executions
 
 GROUPS: tuple[CleanupItem, ...] = get_args(CleanupItem)
-_STOP_WITHIN = 900.0
 
 
-def plan(session: Session) -> Plan:
+@dataclass(frozen=True)
+class Demolition:
+    """What is to go: the plan, and of what earlier configurations left behind that which was chosen."""
+
+    plan: Plan
+    left_behind: tuple[Step, ...]
+
+    @property
+    def shown(self) -> Plan:
+        """Everything the user should see."""
+        return Plan((*self.plan.steps, *orphans.doomed(self.left_behind).steps))
+
+
+def plan(session: Session) -> Demolition:
     """What is there, what the user (or the policy) wants gone, and what must then stay. Reads only."""
-    seen = planner.observe(session.aws, session.blueprint.resources)
+    seen, left_behind = pruning.look(session)
     everything = planner.plan_cleanup(session.blueprint, seen, GROUPS)
     made = planner.plan_cleanup(session.blueprint, seen, _chosen(session, everything))
+    chosen = _chosen_orphans(session, left_behind)
     session.report.tell(CleanupPlanned(made))
-    return made
+    return Demolition(made, chosen)
 
 
-def plan_all(session: Session) -> Plan:
+def plan_all(session: Session) -> Demolition:
     """What the policy would have gone; `ask` counts as all, since nobody is asked. Reads only."""
-    seen = planner.observe(session.aws, session.blueprint.resources)
+    seen, left_behind = pruning.look(session)
     policy = session.options.cleanup_policy(session.config)
-    groups = GROUPS if policy in ("ask", "all") else () if policy == "none" else policy
-    return planner.plan_cleanup(session.blueprint, seen, groups)
+    everything = policy in ("ask", "all")
+    groups = GROUPS if everything else () if policy == "none" else policy
+    chosen = left_behind if everything or session.options.prune else ()
+    return Demolition(planner.plan_cleanup(session.blueprint, seen, groups), chosen)
 
 
-def carry_out(session: Session, made: Plan) -> Plan:
+def carry_out(session: Session, made: Demolition) -> None:
     """Delete what the plan says. Raises AwsError listing what could not be deleted, and why."""
-    step = made.step("pipeline")
-    if step is not None and step.action is Action.DELETE:
-        _stop_executions(session)
-    failures = destroy(session.aws, made, lambda outcome: session.report.tell(Deleted(outcome)))
+    _stop_what_runs(session, made.plan)
+    failures = destroy(session.aws, made.plan, lambda outcome: session.report.tell(Deleted(outcome)))
+    pruning.delete(session, made.left_behind)
     if failures:
         raise AwsError(_remaining(failures), "Mend the causes and run `cleanup` again.")
-    return made
+
+
+def _chosen_orphans(session: Session, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
+    policy = session.options.cleanup_policy(session.config)
+    if policy == "all" or session.options.prune:
+        return left_behind
+    if policy != "ask" or not session.options.interactive:
+        return ()
+    return pruning.ask_about(session, left_behind)
+
+
+def _stop_what_runs(session: Session, made: Plan) -> None:
+    """Executions need queue, function and bucket; a pipeline that stays may run on, but not our executions."""
+    going = {step.key for step in made.having(Action.DELETE)}
+    pipeline = made.step("pipeline")
+    if pipeline is None or pipeline.observed is None or not going & {"pipeline", "queue", "function", "bucket"}:
+        return
+    stop_executions(session, session.config.pipeline.name, only_ours="pipeline" not in going)
 
 
 def _chosen(session: Session, everything: Plan) -> tuple[CleanupItem, ...]:
@@ -74,20 +106,6 @@ def _questions(session: Session, everything: Plan) -> dict[CleanupItem, str]:
         "lambda_role": f"Delete role {config.iam.lambda_role.name}",
         "sagemaker_role": f"Delete role {config.iam.sagemaker_role.name}",
     }
-
-
-def _stop_executions(session: Session) -> None:
-    every = session.config.execution.poll_interval
-    patience = min(30.0, max(2.0, 5 * every))
-    for found in execution.unfinished(session.aws, session.config.pipeline.name):
-        session.report.tell(Note(f"Stopping execution {found.arn}."))
-        try:
-            execution.stop(session.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
-        except TimedOut:
-            raise AwsError(
-                f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s, so nothing was deleted.",
-                "Its queue and function must stay until it has. Run `cleanup` again later.",
-            ) from None
 
 
 def _remaining(failures: tuple[Outcome, ...]) -> str:

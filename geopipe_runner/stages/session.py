@@ -26,6 +26,10 @@ class Options:
     output_dir: Path | None = None
     start_new: bool = False
     """Start another execution even though an unfinished one could be resumed."""
+    adopt: frozenset[str] = frozenset()
+    """Keys of resources that may be taken over although they are not ours."""
+    prune: bool = False
+    """Delete what earlier configurations left behind, without asking."""
     with_steps: bool = False
     """Someone watches the steps, so they are read at each poll."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geopipe_runner.aws.account import Account
+from geopipe_runner.kinds.base import OWNER_TAG
 from kinds_world import Hands
 
 Make = Callable[[Hands, Any], object]
@@ -163,12 +164,16 @@ def _bucket_tags(hands: Hands, spec: Any) -> None:
 # The input file
 
 
-def _other_content(hands: Hands, spec: Any) -> None:
-    hands.client("s3").put_object(Bucket=spec.bucket, Key=spec.key, Body=b"other", ChecksumAlgorithm="SHA256")
+def _put(body: bytes | None = None, tagged: bool = True, **options: Any) -> Make:
+    """The object once more, with these differences."""
 
+    def make(hands: Hands, spec: Any) -> None:
+        s3 = hands.client("s3")
+        metadata = s3.head_object(Bucket=spec.bucket, Key=spec.key)["Metadata"] if tagged else {}
+        content = spec.path.read_bytes() if body is None else body
+        s3.put_object(Bucket=spec.bucket, Key=spec.key, Body=content, Metadata=metadata, **options)
 
-def _no_checksum(hands: Hands, spec: Any) -> None:
-    hands.client("s3").put_object(Bucket=spec.bucket, Key=spec.key, Body=spec.path.read_bytes())
+    return make
 
 
 # Log groups
@@ -241,6 +246,16 @@ def _mapping(**settings: Any) -> Make:
         client.update_event_source_mapping(UUID=uuid, **settings)
 
     return make
+
+
+def mapping_arn(hands: Hands, spec: Any) -> str:
+    client = hands.client("lambda")
+    listing = client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
+    return str(listing["EventSourceMappings"][0]["EventSourceMappingArn"])
+
+
+def _mapping_tags(hands: Hands, spec: Any) -> None:
+    hands.client("lambda").tag_resource(Resource=mapping_arn(hands, spec), Tags={"team": "other"})
 
 
 # The pipeline
@@ -333,15 +348,18 @@ DRIFTS: dict[tuple[str, str], tuple[Drift, ...]] = {
     ("s3_bucket", "encrypted"): (Drift("removed", ("encrypted",), _no_encryption),),
     ("s3_bucket", "tags"): (Drift("other value", ("tags.team",), _bucket_tags),),
     ("s3_object", "sha256"): (
-        Drift("other content", ("sha256",), _other_content),
-        Drift("unknown content", ("sha256",), _no_checksum),
+        Drift("other content", ("sha256",), _put(b"other", ChecksumAlgorithm="SHA256")),
+        Drift("unknown content", ("sha256",), _put()),
+    ),
+    ("s3_object", "tags"): (
+        Drift("put by somebody", (f"tags.{OWNER_TAG}",), _put(tagged=False, ChecksumAlgorithm="SHA256")),
     ),
     ("log_group", "retention_days"): (
         Drift("shorter", ("retention_days",), _retention),
         Drift("for ever", ("retention_days",), _no_retention),
     ),
     ("log_group", "tags"): (Drift("other value", ("tags.team",), _log_tags),),
-    ("lambda_function", "code_sha256"): (Drift("other code", ("code_sha256",), _code),),
+    ("lambda_function", "code"): (Drift("other code", ("code.files.handler.py", "code.sha256"), _code),),
     ("lambda_function", "role"): (Drift("other role", ("role",), _function_role),),
     ("lambda_function", "handler"): (Drift("other handler", ("handler",), _function(Handler="handler.other")),),
     ("lambda_function", "runtime"): (Drift("older", ("runtime",), _function(Runtime="python3.12")),),
@@ -361,6 +379,7 @@ DRIFTS: dict[tuple[str, str], tuple[Drift, ...]] = {
     ("event_source_mapping", "function_response_types"): (
         Drift("whole batches", ("function_response_types",), _mapping(FunctionResponseTypes=[])),
     ),
+    ("event_source_mapping", "tags"): (Drift("other value", ("tags.team",), _mapping_tags),),
     ("sagemaker_pipeline", "definition"): (
         Drift(
             "other argument",

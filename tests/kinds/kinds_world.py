@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from geopipe_runner.stages.cleanup import GROUPS
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "210987654321"
 REGION = "us-west-2"
+THROUGH = {"input": "bucket", "log_group": "function", "mapping": "function", "dead_letter_mapping": "function"}
+"""What may be without a tag, and by whose tag it is ours then."""
 
 
 class Hurried:
@@ -146,8 +148,14 @@ class World:
         found = [r for r in self.blueprint.resources if wanted is None or r.key in wanted]
         return Blueprint(self.blueprint.deployment, tuple(found))
 
+    def seen(self, some: Blueprint) -> Mapping[str, Observed | None]:
+        """What is there of these, and of what they may be owned through."""
+        keys = {resource.key for resource in some.resources}
+        owners = {THROUGH[key] for key in keys if key in THROUGH}
+        return planner.observe(self.aws, self.some(keys | owners).resources)
+
     def plan(self, keys: Iterable[str] | None = None) -> Plan:
-        return planner.plan(self.aws, self.some(keys))
+        return planner.plan(self.some(keys), self.seen(self.some(keys)))
 
     def step(self, key: str) -> Step:
         found = self.plan([key]).step(key)
@@ -155,7 +163,9 @@ class World:
         return found
 
     def apply(self, keys: Iterable[str] | None = None) -> Plan:
-        made = self.plan(keys)
+        return self.carry_out(self.plan(keys))
+
+    def carry_out(self, made: Plan) -> Plan:
         self.touched.update(step.key for step in made)
         return apply(self.aws, made, lambda _outcome: None, lambda _step: True, Progress())
 
@@ -165,11 +175,12 @@ class World:
     def destroy(self, keys: Iterable[str] | None = None) -> tuple[Outcome, ...]:
         """Deletes just these, whatever else needs them."""
         some = self.some(keys)
-        seen = planner.observe(self.aws, some.resources)
-        bare = Blueprint(some.deployment, tuple(_without_foreign_needs(r, seen) for r in some.resources))
+        seen = self.seen(some)
+        keys = {resource.key for resource in some.resources}
+        bare = Blueprint(some.deployment, tuple(_without_other_needs(r, keys) for r in some.resources))
         return destroy(self.aws, planner.plan_cleanup(bare, seen, GROUPS), lambda _outcome: None)
 
 
-def _without_foreign_needs(resource: Resource, seen: Any) -> Resource:
-    needs = tuple(need for need in resource.needs if need in seen)
+def _without_other_needs(resource: Resource, keys: set[str]) -> Resource:
+    needs = tuple(need for need in resource.needs if need in keys)
     return Resource(resource.kind, resource.key, resource.name, resource.group, resource.spec, needs)

@@ -157,7 +157,7 @@ class ManyObjects:
 def delete_with(world: World, s3: ManyObjects) -> None:
     bucket = world.resource("bucket")
     aws: Any = s3
-    bucket.kind.delete(aws, bucket.spec, Observed("s3://bucket", {}, "owner"))
+    bucket.kind.delete(aws, bucket.spec, Observed("s3://bucket", {}, {}))
 
 
 def test_more_objects_than_one_call_deletes_or_lists(make_world: MakeWorld) -> None:

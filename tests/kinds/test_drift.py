@@ -8,7 +8,7 @@ import pytest
 
 from drifts import DRIFTS, Drift, make_spare_role
 from geopipe_runner.kinds import KINDS
-from geopipe_runner.reconcile.model import Action
+from geopipe_runner.reconcile.model import Action, Plan
 from kinds_world import World, samples
 
 COMPARED = [(sample.kind, sample.key, attribute) for sample in samples() for attribute in sample.attributes]
@@ -49,7 +49,7 @@ def test_drift_is_seen_and_mended(world: World, key: str, drift: Drift) -> None:
     seen = world.step(key)
     assert seen.action is Action.UPDATE
     assert tuple(sorted(change.path for change in seen.changes)) == drift.paths
-    world.apply([key])
+    world.carry_out(Plan((seen,)))
     mended = world.step(key)
     assert (mended.action, mended.changes) == (Action.KEEP, ())
 

@@ -8,20 +8,18 @@ from typing import Any
 
 import pytest
 
+from drifts import mapping_arn
 from geopipe_runner.errors import RefusedError
 from geopipe_runner.kinds.base import OWNER_TAG
 from geopipe_runner.reconcile import planner
 from geopipe_runner.reconcile.model import Action
 from geopipe_runner.stages.cleanup import GROUPS
 from geopipe_runner.stages.setup import refuse_foreign
-from kinds_world import Hands, World, samples
+from kinds_world import THROUGH, Hands, World, samples
 
 MakeWorld = Callable[..., World]
 
 KEYS = [sample.key for sample in samples()]
-OWNED_THROUGH_ANOTHER = {"input", "mapping", "dead_letter_mapping"}
-"""They carry no tag: whose they are is said by the bucket and the function."""
-TAGGED = [key for key in KEYS if key not in OWNED_THROUGH_ANOTHER]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -93,7 +91,7 @@ def left_over(world: World) -> list[str]:
     return [text for text in found if text.startswith(f"{name}-")]
 
 
-@pytest.mark.parametrize("key", TAGGED)
+@pytest.mark.parametrize("key", KEYS)
 def test_a_resource_of_another_deployment_is_refused(standing: World, key: str) -> None:
     standing.apply([key])
     resource = standing.resource(key)
@@ -112,7 +110,7 @@ def test_a_resource_of_another_deployment_is_refused(standing: World, key: str) 
     assert standing.step(key).action is Action.KEEP
 
 
-@pytest.mark.parametrize("key", [key for key in TAGGED if key != "log_group"])
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in THROUGH])
 def test_a_resource_without_our_tag_is_refused(standing: World, key: str) -> None:
     standing.apply([key])
     resource = standing.resource(key)
@@ -130,15 +128,33 @@ def test_a_resource_without_our_tag_is_refused(standing: World, key: str) -> Non
         tag(standing.hands, resource.kind.name, resource.spec, "standing")
 
 
-def test_a_log_group_made_by_lambda_itself_is_ours(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("key", THROUGH)
+def test_what_lost_its_tag_is_ours_through_what_it_belongs_to(standing: World, key: str) -> None:
+    standing.apply()
+    resource, owner = standing.resource(key), standing.resource(THROUGH[key])
+    untag(standing.hands, resource.kind.name, resource.spec)
+    step = standing.step(key)
+    assert (step.action, [change.path for change in step.changes]) == (Action.UPDATE, [f"tags.{OWNER_TAG}"])
+    tag(standing.hands, owner.kind.name, owner.spec, "somebody-else")
+    try:
+        assert standing.step(key).action is Action.REFUSE
+        standing.hands.forget_calls()
+        assert standing.destroy([key, owner.key]) == ()
+        assert standing.hands.mutating_calls() == {}
+    finally:
+        tag(standing.hands, owner.kind.name, owner.spec, "standing")
+    standing.apply([key])
+    assert standing.step(key).action is Action.KEEP
+
+
+def test_a_log_group_without_a_function_is_somebodys(make_world: MakeWorld) -> None:
     world = make_world()
     group = world.resource("log_group").spec
     world.hands.client("logs").create_log_group(logGroupName=group.name)
-    step = world.step("log_group")
-    assert step.action is Action.UPDATE
-    assert {change.path.split(".")[0] for change in step.changes} == {"retention_days", "tags"}
-    world.apply(["log_group"])
-    assert world.step("log_group").action is Action.KEEP
+    assert world.step("log_group").action is Action.REFUSE
+    assert world.destroy(["log_group"]) == ()
+    assert world.observe("log_group") is not None
+    world.hands.client("logs").delete_log_group(logGroupName=group.name)
 
 
 def test_a_log_group_is_told_from_one_whose_name_goes_on(make_world: MakeWorld) -> None:
@@ -245,6 +261,10 @@ def tag(hands: Hands, kind: str, spec: Any, owner: str) -> None:
             Resource=_function_arn(hands, spec), Tags={OWNER_TAG: owner}
         ),
         "sagemaker_pipeline": lambda: client("sagemaker").add_tags(ResourceArn=spec.arn, Tags=pairs),
+        "s3_object": lambda: _put_input(hands, spec, {METADATA_KEY: owner}),
+        "event_source_mapping": lambda: client("lambda").tag_resource(
+            Resource=mapping_arn(hands, spec), Tags={OWNER_TAG: owner}
+        ),
     }[kind]()
 
 
@@ -259,7 +279,26 @@ def untag(hands: Hands, kind: str, spec: Any) -> None:
             Resource=_function_arn(hands, spec), TagKeys=[OWNER_TAG]
         ),
         "sagemaker_pipeline": lambda: client("sagemaker").delete_tags(ResourceArn=spec.arn, TagKeys=[OWNER_TAG]),
+        "s3_object": lambda: _put_input(hands, spec, {}),
+        "event_source_mapping": lambda: client("lambda").untag_resource(
+            Resource=mapping_arn(hands, spec), TagKeys=[OWNER_TAG]
+        ),
+        "log_group": lambda: client("logs").untag_resource(resourceArn=spec.arn, tagKeys=[OWNER_TAG]),
     }[kind]()
+
+
+METADATA_KEY = OWNER_TAG.replace(":", "-")
+
+
+def _put_input(hands: Hands, spec: Any, metadata: dict[str, str]) -> None:
+    """The input file with other metadata, which is where an object carries our tag."""
+    hands.client("s3").put_object(
+        Bucket=spec.bucket,
+        Key=spec.key,
+        Body=spec.path.read_bytes(),
+        Metadata=metadata,
+        ChecksumAlgorithm="SHA256",
+    )
 
 
 def _function_arn(hands: Hands, spec: Any) -> str:

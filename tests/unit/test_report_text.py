@@ -178,6 +178,8 @@ def test_every_event_can_be_told() -> None:
         events.CleanupPlanned(plan),
         events.Deleted(outcome),
         events.Complete(),
+        events.Valid("c.yaml"),
+        events.Finished(0),
     ]
     assert {type(event) for event in told} == set(get_args(events.Event))
     Screen().tell(*told)

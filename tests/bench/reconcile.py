@@ -1,0 +1,256 @@
+"""What reconciling costs when every API call is far away: geopipe beside a plain sequential script, in calls and time.
+
+    python tests/bench/reconcile.py [--runs 3] [--milliseconds 0 50] [--trace]
+
+Each action is a fresh process against one standing emulator (`latency.py`). The *stage* is what the emulator saw, from
+the first call (GetCallerIdentity) to the answer of the last one; no execution is started. The *process* is what a user
+waits for. `--trace` also prints when each call of the last create and no-op began and how long it took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = Path(__file__).resolve().parent
+MOST_ROUND_TRIPS = 12
+MOST_OF_SEQUENTIAL = 0.60
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One action, once."""
+
+    calls: tuple[dict[str, Any], ...]
+    process: float
+
+    @property
+    def mutating(self) -> Counter[str]:
+        return Counter(f"{c['service']}:{c['operation']}" for c in self.calls if c["mutating"])
+
+    @property
+    def stage(self) -> float:
+        """First call in to last call answered."""
+        began: float = min(call["began"] for call in self.calls)
+        ended: float = max(call["ended"] for call in self.calls)
+        return ended - began
+
+
+@dataclass(frozen=True)
+class Action:
+    """A row of the table: whose, what, and the command line."""
+
+    tool: str
+    name: str
+    command: tuple[str, ...]
+
+
+class Emulator:
+    """A standing emulator at a distance, in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def measure(self, action: Action) -> Measured:
+        self._control("DELETE")
+        command = [sys.executable, *action.command]
+        began = time.perf_counter()
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=_environment())
+        process = time.perf_counter() - began
+        if ended.returncode:
+            raise SystemExit(f"{action.tool}, {action.name}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
+        return Measured(tuple(self._control("GET")), process)
+
+    def _control(self, method: str) -> list[dict[str, Any]]:
+        request = urllib.request.Request(f"{self.url}/_bench/calls", method=method)
+        with _NO_PROXY.open(request, timeout=30) as answer:
+            calls: list[dict[str, Any]] = json.load(answer)
+        return calls
+
+
+@contextmanager
+def emulator_at(milliseconds: float) -> Iterator[Emulator]:
+    """An emulator, empty, that far away."""
+    process = subprocess.Popen(
+        [sys.executable, str(BENCH / "latency.py"), "--milliseconds", str(milliseconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield Emulator(process.stdout.readline().strip())
+    finally:
+        process.stdin.close()
+        process.wait(30)
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the user's AWS set-up."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and not k.lower().endswith("_proxy")}
+    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
+
+
+def actions(config: Path, url: str) -> list[Action]:
+    """In the order in which one leaves the account as the next needs it."""
+    path = str(config)
+    set_up = (str(Path(__file__).resolve()), "--set-up", path)
+
+    def script(name: str) -> tuple[str, ...]:
+        return (str(BENCH / "sequential.py"), name, "--endpoint", url)
+
+    return [
+        Action("geopipe", "create", set_up),
+        Action("geopipe", "no-op", set_up),
+        Action("geopipe", "plan", ("run.py", path, "--dry-run")),
+        Action("geopipe", "destroy", ("run.py", "cleanup", path, "--cleanup=all", "--non-interactive")),
+        Action("sequential", "create", script("create")),
+        Action("sequential", "no-op", script("ensure")),
+        Action("sequential", "destroy", script("destroy")),
+        Action("sequential", "read, create", script("ensure")),
+        Action("sequential", "destroy again", script("destroy")),
+    ]
+
+
+def set_up(config_path: Path) -> None:
+    """Plan and apply as `run` does, without an execution: what a process of this bench does when told so."""
+    from geopipe_runner import scenario
+    from geopipe_runner.aws.retry import Patience
+    from geopipe_runner.config import load
+    from geopipe_runner.report.text import TextReport
+    from geopipe_runner.stages import setup
+    from geopipe_runner.stages.session import Options
+
+    report = TextReport(sys.stdout, sys.stderr, None)
+    # The scenario's own wiring: another one would measure another program.
+    with scenario._session(load(config_path), Options(interactive=False), report, Patience(), build=True) as session:
+        setup.carry_out(session, setup.plan(session))
+
+
+def write_config(folder: Path, url: str) -> Path:
+    """config/local.yaml for the emulator at `url`."""
+    settings = yaml.safe_load((ROOT / "config/local.yaml").read_text())
+    settings["endpoint"] = url
+    settings["function"]["source"] = str(ROOT / "lambda")
+    settings["pipeline"]["template"] = str(ROOT / "pipeline_templates/reverse_geocoding.json.j2")
+    settings["input"]["source"] = str(ROOT / "resources/latlongtest.csv")
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+Results = dict[tuple[str, str], list[Measured]]
+
+
+def bench(milliseconds: float, runs: int) -> Results:
+    """Everything `runs` times on one emulator, after a round that is not counted."""
+    results: Results = {}
+    with emulator_at(milliseconds) as emulator, tempfile.TemporaryDirectory() as folder:
+        rows = actions(write_config(Path(folder), emulator.url), emulator.url)
+        for turn in range(runs + 1):
+            for action in rows:
+                measured = emulator.measure(action)
+                if turn:
+                    results.setdefault((action.tool, action.name), []).append(measured)
+    return results
+
+
+def print_table(milliseconds: float, results: Results) -> None:
+    print(f"\n{milliseconds:g} ms added to each call; seconds as min / median / max of {_runs(results)}")
+    print(f"{'':28}{'calls':>6}{'writes':>7}  {'reconcile stage':^22}{'round trips':>12}  {'whole process':^22}")
+    for (tool, name), measured in results.items():
+        stages, last = [m.stage for m in measured], measured[-1]
+        trips = f"{_round_trips(measured, milliseconds):.1f}" if milliseconds else "-"
+        counts = f"{len(last.calls):6}{last.mutating.total():7}"
+        print(f"{tool:12}{name:16}{counts}  {_spread(stages)}{trips:>12}  {_spread([m.process for m in measured])}")
+
+
+def print_verdict(milliseconds: float, results: Results) -> None:
+    """What the aims are, and whether they hold."""
+    ours, theirs = results["geopipe", "create"], results["sequential", "create"]
+    different = ours[-1].mutating - theirs[-1].mutating, theirs[-1].mutating - ours[-1].mutating
+    if any(different):
+        print(f"The scripts write differently: only geopipe {dict(different[0])}, only sequential {dict(different[1])}")
+    no_op = results["geopipe", "no-op"]
+    writes = max(m.mutating.total() for m in no_op)
+    print(f"no-op writes: {writes} (aim: 0): {_holds(writes == 0)}")
+    if milliseconds:
+        trips = _round_trips(no_op, milliseconds)
+        print(f"no-op: {trips:.1f} round trips (aim: at most {MOST_ROUND_TRIPS}): {_holds(trips <= MOST_ROUND_TRIPS)}")
+    share = _median_stage(ours) / _median_stage(theirs)
+    careful = _median_stage(ours) / _median_stage(results["sequential", "read, create"])
+    aim = f"(aim: at most {MOST_OF_SEQUENTIAL:.0%})"
+    print(f"create: {share:.0%} of the same writes one after the other {aim}: {_holds(share <= MOST_OF_SEQUENTIAL)}")
+    print(f"create: {careful:.0%} of a sequential script that reads each thing first, as geopipe does")
+
+
+def print_trace(results: Results) -> None:
+    """When each call began after the first, how long it took, and what it was."""
+    for name in ("create", "no-op"):
+        calls = results["geopipe", name][-1].calls
+        print(f"\ngeopipe, {name}: milliseconds from the first call, duration")
+        for call in calls:
+            began, took = call["began"] - calls[0]["began"], call["ended"] - call["began"]
+            print(f"{began * 1000:8.0f}{took * 1000:7.0f}  {call['service']}:{call['operation']}")
+
+
+def _runs(results: Results) -> int:
+    return len(next(iter(results.values())))
+
+
+def _median_stage(measured: Sequence[Measured]) -> float:
+    return statistics.median(m.stage for m in measured)
+
+
+def _round_trips(measured: Sequence[Measured], milliseconds: float) -> float:
+    return _median_stage(measured) * 1000 / milliseconds
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"{min(seconds):6.2f} /{statistics.median(seconds):6.2f} /{max(seconds):6.2f}"
+
+
+def _holds(true: bool) -> str:
+    return "holds" if true else "DOES NOT HOLD"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--milliseconds", type=float, nargs="+", default=[0, 50])
+    parser.add_argument("--trace", action="store_true")
+    parser.add_argument("--set-up", type=Path, metavar="CONFIG", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.set_up:
+        set_up(options.set_up)
+        return 0
+    for milliseconds in options.milliseconds:
+        results = bench(milliseconds, options.runs)
+        print_table(milliseconds, results)
+        print_verdict(milliseconds, results)
+        if options.trace:
+            print_trace(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
