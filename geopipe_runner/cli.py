@@ -20,7 +20,7 @@ from .errors import GeopipeError, InterruptedByUser, Terminated
 if TYPE_CHECKING:
     from .aws.retry import Patience
     from .report.events import Report
-    from .stages.session import Options
+    from .stages.work import Options
 
 COMMANDS = ("run", "plan", "validate", "cleanup", "hello")
 CHANGES_PENDING = 4
@@ -206,7 +206,7 @@ def _run_command(parsed: argparse.Namespace, report: Report) -> int:
 
 def _options(parsed: argparse.Namespace) -> Options:
     from .report.paint import is_terminal
-    from .stages.session import Options
+    from .stages.work import Options
 
     return Options(
         interactive=_interactive(parsed),

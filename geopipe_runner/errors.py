@@ -8,6 +8,7 @@ GeopipeError                exit 1   anything below; `message` says what happene
 ├── ExecutionFailed         exit 3   the pipeline execution failed, stopped or timed out
 ├── RefusedError            exit 5   not done on purpose: someone else's resource, the wrong account
 └── InterruptedByUser       exit 130 Ctrl-C, SIGTERM, or the input ended at a question
+    └── OutputClosed                 nobody reads what we print any more
 
 Terminated                  exit 130 SIGTERM, raised wherever the program just is, as Python does for Ctrl-C
 
@@ -96,6 +97,10 @@ class InterruptedByUser(GeopipeError):  # noqa: N818 - it is the name of an even
     """The user broke off."""
 
     exit_code = 130
+
+
+class OutputClosed(InterruptedByUser):
+    """Standard output is gone: like SIGTERM, since whoever read it will not come back to clean up."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,15 +20,16 @@ from .aws.endpoint import open_endpoint
 from .aws.failures import translated
 from .aws.retry import Interrupted, Patience
 from .config.model import Config
-from .errors import GeopipeError, InterruptedByUser, Terminated
+from .errors import AwsError, ExecutionFailed, GeopipeError, InterruptedByUser, OutputClosed, Terminated
 from .kinds.base import Artifacts, Deployment
 from .pipeline import request
+from .reconcile.applier import ApplyFailed
 from .reconcile.blueprint import draw
 from .reconcile.model import Action, Plan
 from .report.events import CleanupBegins, Complete, Failed, Note, Planned, Report, Valid, Welcome
 from .stages import cleanup as cleaning
 from .stages import execute, setup
-from .stages.session import Options, Session, State
+from .stages.work import Options, State, Work
 
 
 def validate(config: Config, report: Report) -> None:
@@ -38,41 +40,44 @@ def validate(config: Config, report: Report) -> None:
 
 def run(config: Config, options: Options, report: Report, time: Patience) -> None:
     """The whole scenario."""
-    with _session(config, options, report, time, build=True) as session:
+    _check_output_dir(options)
+    with _work(config, options, report, time, build=True) as work:
         report.tell(Welcome())
-        with _interruptible(session), _explained(session), translated():
-            execute.run_pipeline(setup.carry_out(setup.plan(session)))
-        with _interruptible(session), translated():
-            _clean_up(session)
+        with _interruptible(work), _explained(work), translated():
+            intent = setup.plan(work)
+            found = execute.find_resumable(intent.work, intent.plan)
+            execute.run_pipeline(setup.carry_out(intent), found)
+        with _interruptible(work), translated():
+            _clean_up(work)
 
 
 def dry_run(config: Config, options: Options, report: Report, time: Patience) -> Plan:
     """The plan, and nothing else. Raises RefusedError (after showing it) where it would touch what is not ours."""
-    with _session(config, options, report, time, build=True) as session, _interruptible(session), translated():
-        made = setup.plan(session)
+    with _work(config, options, report, time, build=True) as work, _interruptible(work), translated():
+        made = setup.plan(work)
         setup.refuse_foreign(made.plan)
         return made.shown
 
 
 def cleanup(config: Config, options: Options, report: Report, time: Patience, *, only_plan: bool) -> None:
     """Delete what is this deployment's, by policy; with `only_plan` just show it."""
-    with _session(config, options, report, time, build=False) as session, _interruptible(session), translated():
+    with _work(config, options, report, time, build=False) as work, _interruptible(work), translated():
         if only_plan:
-            report.tell(Planned(config, session.aws.account, cleaning.plan_all(session).shown))
+            report.tell(Planned(config, work.aws.account, cleaning.plan_all(work).shown))
         else:
-            _clean_up(session)
+            _clean_up(work)
 
 
 def hello(config: Config, options: Options, report: Report, time: Patience) -> None:
     """The specification's Hello service, at the configured endpoint."""
     from .hello import hello_sagemaker
 
-    with _session(config, options, report, time, build=False) as session, _interruptible(session), translated():
-        hello_sagemaker(session.aws.client("sagemaker"))
+    with _work(config, options, report, time, build=False) as work, _interruptible(work), translated():
+        hello_sagemaker(work.aws.client("sagemaker"))
 
 
 @contextmanager
-def _session(config: Config, options: Options, report: Report, time: Patience, *, build: bool) -> Iterator[Session]:
+def _work(config: Config, options: Options, report: Report, time: Patience, *, build: bool) -> Iterator[Work]:
     with open_endpoint(config) as endpoint, translated():
         if build:
             _check(config)
@@ -84,68 +89,90 @@ def _session(config: Config, options: Options, report: Report, time: Patience, *
         if build:
             built = Artifacts(artifact.build(config.function.source), request.load_definition(deployment))
             deployment = Deployment(config, aws.account, built)
-        yield Session(config, options, report, time, aws, draw(deployment), State())
+        yield Work(config, options, report, time, aws, draw(deployment), State())
+
+
+def _check_output_dir(options: Options) -> None:
+    """Before anything is paid for. Raises AwsError when results could not be saved."""
+    folder = options.output_dir
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise AwsError(f"Cannot write into {folder}: {error.strerror}.", "Name another --output-dir.") from None
 
 
 def _check(config: Config) -> None:
     request.check(Deployment(config, Account(config.account_id, config.region, config.endpoint), Artifacts()))
 
 
-def _clean_up(session: Session) -> None:
-    session.report.tell(CleanupBegins())
-    made = cleaning.plan(session)
-    cleaning.carry_out(session, made)
-    session.report.tell(Complete(made.plan.having(Action.KEEP)))
+def _clean_up(work: Work) -> None:
+    work.report.tell(CleanupBegins())
+    made = cleaning.plan(work)
+    cleaning.carry_out(work, made)
+    work.report.tell(Complete(made.plan.having(Action.KEEP)))
 
 
 @contextmanager
-def _explained(session: Session) -> Iterator[None]:
-    """A failure is shown at once; where the policy is to clean up without asking, that still happens."""
+def _explained(work: Work) -> Iterator[None]:
+    """A failure is shown at once, since with `--cleanup=all` a clean-up follows it.
+
+    Only a failed apply or execution is cleaned up after: where we refused, or could not bring the results home, what
+    is there is somebody's, or worth keeping.
+    """
     try:
         yield
-    except (execute.CredentialsExpired, InterruptedByUser):
-        raise
-    except GeopipeError as error:
-        session.report.tell(Failed(error))
+    except (ApplyFailed, ExecutionFailed) as error:
+        work.report.tell(Failed(error))
         error.explained = True
-        _clean_up_after(session)
+        _clean_up_after(work)
         raise
 
 
-def _clean_up_after(session: Session) -> None:
-    if session.options.cleanup_policy(session.config) in ("ask", "none"):
+def _clean_up_after(work: Work) -> None:
+    if work.options.cleanup_policy(work.config) != "all":
         return
     try:
         with translated():
-            _clean_up(session)
+            _clean_up(work)
     except GeopipeError as error:  # the first failure is the one that counts
-        session.report.tell(Failed(error))
+        work.report.tell(Failed(error))
 
 
 @contextmanager
-def _interruptible(session: Session) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and an input that ends leave everything as it is and say what that is."""
+def _interruptible(work: Work) -> Iterator[None]:
+    """Ctrl-C, SIGTERM, an input or an output that ends: say what is there, and how to go on."""
     try:
         yield
-    except Terminated:
-        session.time.renew()
-        _clean_up_after(session)
-        raise _interrupted(session, "Terminated.") from None
+    except (Terminated, OutputClosed) as error:
+        _clean_up_unattended(work)
+        raise _interrupted(work, str(error) or "Terminated.") from None
     except (KeyboardInterrupt, Interrupted):
-        raise _interrupted(session, "Interrupted.") from None
+        raise _interrupted(work, "Interrupted.") from None
     except InterruptedByUser as error:
-        raise _interrupted(session, error.message) from None
+        raise _interrupted(work, error.message) from None
 
 
-def _interrupted(session: Session, what: str) -> InterruptedByUser:
-    config = session.config
+def _clean_up_unattended(work: Work) -> None:
+    """Whoever ended us will not come back to clean up; a second signal ends this too."""
+    work.time.renew()
+    try:
+        _clean_up_after(work)
+    except (KeyboardInterrupt, Interrupted):
+        return
+
+
+def _interrupted(work: Work, what: str) -> InterruptedByUser:
+    config = work.config
     if config.embedded:
         return InterruptedByUser(f"{what} The emulator ended with this command: nothing remains.")
     lines = [what]
-    names = [f"{step.resource.kind.label} {step.resource.name}" for step in session.state.progress.existing()]
-    if names:
-        lines.append(f"There are: {', '.join(names)}.")
-    if session.state.execution_arn and not session.state.finished:
-        lines.append(f"The execution {session.state.execution_arn} goes on.")
+    names = [f"{step.resource.kind.label} {step.resource.name}" for step in work.state.progress.existing.values()]
+    lines.append(f"There are: {', '.join(names)}." if names else "Nothing is there.")
+    if work.state.running:
+        lines.append(f"The execution {work.state.running} goes on.")
     hint = f"To go on: geopipe run {config.path}\nTo clean up: geopipe cleanup {config.path}"
-    return InterruptedByUser("\n".join(lines), hint)
+    return InterruptedByUser("\n".join(lines), hint if names else "")

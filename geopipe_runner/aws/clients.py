@@ -16,26 +16,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import botocore.config
 import botocore.session
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
 
+from ..config.addresses import host_of, is_loopback
 from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
-from .retry import Retrier, Time
+from .failures import not_aws, unreachable
+from .retry import Retrier, Time, error_code
 from .session import make_session, no_credentials
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
 _SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
 _CALLS = logging.getLogger("geopipe.calls")
@@ -136,7 +139,7 @@ def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], 
 
 def on_loopback(endpoint_url: str | None) -> bool:
     """Whether `endpoint_url` is on this machine."""
-    return endpoint_url is not None and urlsplit(endpoint_url).hostname in _LOOPBACK
+    return endpoint_url is not None and is_loopback(host_of(endpoint_url) or "")
 
 
 def _client_config(endpoint_url: str | None) -> botocore.config.Config:
@@ -153,10 +156,16 @@ def _client_config(endpoint_url: str | None) -> botocore.config.Config:
 
 
 def _identity(answer: Future[Any], config: Config) -> dict[str, str]:
+    """The first answer of all. Every other one may rely on it being AWS, or an emulator, that answers."""
     try:
         found: dict[str, str] = answer.result()
-        return found
+    except KeyError as error:  # how botocore takes XML that is none of AWS's, such as a login page
+        raise not_aws(f"no {error} in it") from None
+    except (ResponseParserError, HTTPClientError, NoConnectionError) as error:
+        raise unreachable(error) from None
     except ClientError as error:
+        if not _aws_code(error_code(error)):
+            raise not_aws(str(error)) from None
         raise AwsError(
             f"AWS did not accept the credentials: {error}", "`aws sts get-caller-identity` shows the same."
         ) from None
@@ -164,6 +173,14 @@ def _identity(answer: Future[Any], config: Config) -> dict[str, str]:
         raise no_credentials(config) from None
     except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
         raise AwsError(f"The AWS credentials cannot be had: {error}", "`aws sso login` may be due.") from None
+    if not {"Account", "Arn"} <= set(found):
+        raise not_aws(f"it names no account: {found}")
+    return found
+
+
+def _aws_code(code: str) -> bool:
+    """Whether an error code is AWS's own: botocore makes do with the HTTP status, or less, for anybody else's."""
+    return bool(code) and not code.isdigit() and code != "Unknown"
 
 
 def _check_account(identity: dict[str, str], config: Config) -> None:

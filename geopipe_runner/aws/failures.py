@@ -11,21 +11,25 @@ from botocore.exceptions import (
     ConnectionError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from ..errors import AwsError, GeopipeError
 from .retry import error_code
 
-AWS_ERRORS = (ClientError, BotoCoreError)
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 """Whatever a call may raise."""
 
 _EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired", "UnrecognizedClientException"}
 )
 _NO_LONGER = (CredentialRetrievalError, NoCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
+_NOT_AWS = "A proxy, a login page or another server may stand in between: see `endpoint` and the proxy variables."
+_LONGEST_QUOTE = 300
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 
 
@@ -48,22 +52,44 @@ def translated() -> Iterator[None]:
         raise as_aws_error(error) from error
 
 
-def as_aws_error(error: ClientError | BotoCoreError) -> AwsError:
-    """One sentence for `error`, and a hint where we have one."""
+def as_aws_error(error: BaseException) -> AwsError:
+    """One sentence for `error`, which is one of AWS_ERRORS, and a hint where we have one."""
     if isinstance(error, ClientError):
         code = error_code(error)
         message = error.response.get("Error", {}).get("Message", "")
-        hint = "The README lists the permissions the caller needs." if denied(error) else ""
+        hint = ""
+        if denied(error):
+            hint = f"{error.operation_name} must be allowed; the README lists the permissions the caller needs."
         return AwsError(f"{error.operation_name} failed: {code}: {message}", hint)
+    if isinstance(error, ResponseParserError):
+        return not_aws(str(error))
     if isinstance(error, EndpointConnectionError):
         return AwsError(str(error), "Is the endpoint running, and is the network up?")
-    if isinstance(error, ConnectionError):
-        return AwsError(f"The connection was lost: {error}", "Run the same command again: it goes on from there.")
+    if isinstance(error, ConnectionError | HTTPClientError):
+        return AwsError(f"The connection was lost: {error}", "Run the same command again: what is done stays done.")
     return AwsError(str(error))
 
 
+def unreachable(error: BaseException) -> AwsError:
+    """The same for the first call of all, before which nothing was done that could be gone on with."""
+    if isinstance(error, ConnectionError | HTTPClientError):
+        return AwsError(f"AWS cannot be reached: {error}", "Is the endpoint running, and are network and proxy up?")
+    return as_aws_error(error)
+
+
+def not_aws(what: str) -> AwsError:
+    """For an answer that can be read but is none of AWS's."""
+    return AwsError(f"What answered is not AWS: {_shortened(what)}", _NOT_AWS)
+
+
 def reason(error: BaseException) -> str:
-    """One sentence of any error, ours or AWS's."""
-    if isinstance(error, ClientError | BotoCoreError):
-        return as_aws_error(error).message
-    return error.message if isinstance(error, GeopipeError) else str(error)
+    """Any error, ours or AWS's, on one line, with what to try."""
+    known = as_aws_error(error) if isinstance(error, AWS_ERRORS) else error
+    if not isinstance(known, GeopipeError):
+        return str(known)
+    return f"{known.message.removesuffix('.')}. {known.hint}" if known.hint else known.message
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}..."

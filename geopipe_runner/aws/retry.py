@@ -79,6 +79,38 @@ CONCURRENT_CHANGE = Cause(
     explanation="IAM or S3 is busy with another change of the same thing",
     codes=frozenset({"ConcurrentModification", "ConcurrentModificationException", "OperationAborted"}),
 )
+NOT_YET_KNOWN = Cause(
+    name="not yet known",
+    explanation="AWS has not yet made known everywhere what was made a moment ago",
+    codes=frozenset({"NoSuchBucket", "NoSuchEntity"}),
+    within=60.0,
+)
+DEAD_LETTER_QUEUE_NOT_YET_KNOWN = Cause(
+    name="dead-letter queue not yet known",
+    explanation="SQS has not yet made the new dead-letter queue known everywhere",
+    codes=frozenset({"InvalidParameterValue", "InvalidParameterValueException"}),
+    message=re.compile(r"dead letter target does not exist", re.IGNORECASE),
+    within=60.0,
+)
+STILL_ATTACHED = Cause(
+    name="still attached",
+    explanation="IAM has not yet made known everywhere what was detached a moment ago",
+    codes=frozenset({"DeleteConflict", "DeleteConflictException"}),
+    within=60.0,
+)
+EXECUTION_STILL_ENDING = Cause(
+    name="execution still ending",
+    explanation="SageMaker still takes an execution of the pipeline for a running one",
+    codes=frozenset({"ConflictException"}),
+    within=60.0,
+)
+PIPELINE_STILL_GOING = Cause(
+    name="pipeline still going",
+    explanation="an earlier pipeline of that name is still being deleted",
+    codes=frozenset({"ValidationException"}),
+    message=re.compile(r"pipeline names must be unique", re.IGNORECASE),
+    within=60.0,
+)
 
 
 def error_code(error: BaseException) -> str:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from . import model
 from .aws_rules import role_name
+from .document import Document
 from .file_rules import split_s3_uri
 from .values import Values
 
 
-def build(values: Values, path: Path) -> model.Config:
-    """The configuration read from `path`."""
+def build(values: Values, path: Path, document: Document) -> model.Config:
+    """The configuration that `document`, read from `path`, comes to."""
     endpoint = values["endpoint"]
     cleanup = values["cleanup"]
     return model.Config(
@@ -35,6 +36,7 @@ def build(values: Values, path: Path) -> model.Config:
         execution=_execution(values),
         cleanup=tuple(cleanup) if isinstance(cleanup, list) else cleanup,
         emulator=model.EmulatorConfig(**{name: float(value) for name, value in values["emulator"].items()}),
+        document=document,
     )
 
 

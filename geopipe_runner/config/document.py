@@ -58,8 +58,11 @@ class Document:
             path = path[:-1]
         return self.place(self.spans[path].key_start) if path in self.spans else Place()
 
+    def problem(self, place: Place, what: str, valid: str = "") -> Problem:
+        return Problem(self.name, place.line, place.column, what, valid)
+
     def report(self, place: Place, what: str, valid: str = "") -> None:
-        self.problems.append(Problem(self.name, place.line, place.column, what, valid))
+        self.problems.append(self.problem(place, what, valid))
 
     def fatal(self, index: int, what: str, valid: str) -> ConfigError:
         """The error to raise where nothing after this place can be understood."""

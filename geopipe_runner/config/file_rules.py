@@ -22,10 +22,7 @@ def template_exists(values: Values) -> Iterator[Finding]:
 def function_source_exists(values: Values) -> Iterator[Finding]:
     folder = values.path("function.source")
     if not _safely(folder.is_dir):
-        what = f"function.source: there is no folder {quote(folder)}"
-        yield Finding(
-            "function.source", what, _relative_to(values, "function.source", "the path of a folder with code")
-        )
+        yield _missing(values, "function.source", f"there is no folder {quote(folder)}", "the path of a folder with code")
 
 
 def handler_exists(values: Values) -> Iterator[Finding]:
@@ -87,18 +84,21 @@ def split_s3_uri(source: str) -> tuple[str, str] | None:
 
 def _readable_file(values: Values, path: str, expected: str) -> Iterator[Finding]:
     file = values.path(path)
-    expected = _relative_to(values, path, expected)
     if not _safely(file.is_file):
-        yield Finding(path, f"{path}: there is no file {quote(file)}", expected)
+        yield _missing(values, path, f"there is no file {quote(file)}", expected)
     elif not os.access(file, os.R_OK):
         yield Finding(path, f"{path}: {quote(file)} may not be read", "change its permissions, or use another file")
     elif file.stat().st_size == 0:
-        yield Finding(path, f"{path}: {quote(file)} is empty", expected)
+        yield _missing(values, path, f"{quote(file)} is empty", expected)
 
 
-def _relative_to(values: Values, path: str, expected: str) -> str:
-    relative = values.written(path) and not Path(values[path]).is_absolute()
-    return f"give {expected}, relative to the configuration file" if relative else f"give {expected}"
+def _missing(values: Values, path: str, what: str, expected: str) -> Finding:
+    if not values.written(path):
+        what = f"{path} is left out, and geopipe's own, which would stand for it, is not here: {what}"
+        return Finding(path, what, f"set {path}: {expected} (geopipe's own come with its source, not with the package)")
+    relative = not Path(values[path]).is_absolute()
+    where = ", relative to the configuration file" if relative else ""
+    return Finding(path, f"{path}: {what}", f"give {expected}{where}")
 
 
 def _safely(test: object) -> bool:

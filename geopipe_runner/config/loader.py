@@ -15,19 +15,22 @@ from .document import Document
 from .interpolation import Interpolation
 from .model import Config
 from .parser import parse
-from .rules import check_rules
+from .rules import FILE_RULES, RULES, check_rules
 from .schema import load_schema
 from .source import read_text
 from .values import Values
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in the file, or a ConfigError with all that is wrong with it."""
+def load_config(path: Path, environ: Mapping[str, str], files: bool) -> Config:
+    """The configuration in the file, or a ConfigError with all that is wrong with it.
+
+    Without `files`, those it names need not be there.
+    """
     document, values = read_values(path, environ)
-    check_rules(document, values)
+    check_rules(document, values, (*RULES, *FILE_RULES) if files else RULES)
     if document.problems:
         raise ConfigError(document.problems)
-    return build(values, path.absolute())
+    return build(values, path.absolute(), document)
 
 
 def read_values(path: Path, environ: Mapping[str, str]) -> tuple[Document, Values]:

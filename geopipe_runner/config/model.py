@@ -7,9 +7,12 @@ Field names are the keys of the YAML file. Paths are absolute.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from ..errors import Problem
+from .document import Document, KeyPath
 
 Target = Literal["aws", "local"]
 PolicyScope = Literal["all", "resources"]
@@ -164,8 +167,14 @@ class Config:
     execution: ExecutionConfig
     cleanup: CleanupPolicy
     emulator: EmulatorConfig
+    document: Document = field(repr=False, compare=False)
+    """What it was made from, for faults that show only later; no value is to be taken from there."""
 
     @property
     def embedded(self) -> bool:
         """Local and no endpoint given: the emulator lives only as long as the command."""
         return self.target == "local" and self.endpoint is None
+
+    def problem(self, key: KeyPath, what: str, valid: str) -> Problem:
+        """A fault at that key, or at the nearest section above it that the file has."""
+        return self.document.problem(self.document.key_place(key), what, valid)

@@ -1,17 +1,16 @@
 """The checks a schema cannot make: between values, against files, and by what AWS accepts.
 
 One small function per rule. Each names the value and what would be valid, and may assume that every value it can
-read has the right type and form. RULES is the register: a rule that is not in it does not run.
+read has the right type and form. RULES and FILE_RULES are the register: a rule that is in neither does not run.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import urlsplit
 
 from . import aws_rules, file_rules
+from .addresses import host_of, is_loopback
 from .document import Document, KeyPath
 from .values import Finding, Unavailable, Values
 from .wording import quote
@@ -21,9 +20,9 @@ Rule = Callable[[Values], Iterable[Finding]]
 JOB_REGIONS = {"reverse_geocoding": ("us-west-2",)}
 
 
-def check_rules(document: Document, values: Values) -> None:
-    """Runs every rule on the values that are fit for it and reports what they find."""
-    for rule in RULES:
+def check_rules(document: Document, values: Values, rules: Iterable[Rule]) -> None:
+    """Runs the rules on the values that are fit for them and reports what they find."""
+    for rule in rules:
         for finding in findings(rule, values):
             path: KeyPath = tuple(finding.path.split(".")) if isinstance(finding.path, str) else finding.path
             place = document.key_place(path) if finding.at_key else document.value_place(path)
@@ -62,22 +61,6 @@ def plain_http_stays_here(values: Values) -> Iterator[Finding]:
     if values["target"] == "aws" and host is not None and endpoint.startswith("http://") and not is_loopback(host):
         what = f"endpoint {quote(endpoint)} would send requests unencrypted over the network"
         yield Finding("endpoint", what, "use https://")
-
-
-def host_of(endpoint: str) -> str | None:
-    """The host a URL names; None when the URL cannot be used."""
-    try:
-        parts = urlsplit(endpoint)
-        return parts.hostname if parts.port != 0 else None
-    except ValueError:
-        return None
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def job_exists_in_region(values: Values) -> Iterator[Finding]:
@@ -174,11 +157,15 @@ RULES: tuple[Rule, ...] = (
     aws_rules.environment_names_are_allowed,
     aws_rules.environment_fits,
     aws_rules.parameters_fit,
-    file_rules.template_exists,
-    file_rules.function_source_exists,
-    file_rules.handler_exists,
-    file_rules.input_exists,
     file_rules.s3_input_has_a_key,
     file_rules.s3_input_is_reachable,
     file_rules.s3_input_is_not_cleaned_up,
 )
+
+FILE_RULES: tuple[Rule, ...] = (
+    file_rules.template_exists,
+    file_rules.function_source_exists,
+    file_rules.handler_exists,
+    file_rules.input_exists,
+)
+"""Those that look at files on this machine."""

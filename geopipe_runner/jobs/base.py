@@ -34,5 +34,11 @@ class JobKind(Protocol):
     def parameters(self, deployment: Deployment, run_id: str) -> Mapping[str, str]:
         """Values for the pipeline parameters the kind knows; a pipeline need not declare all of them. Pure."""
 
+    def output_prefix(self, deployment: Deployment, run_id: str) -> str:
+        """Where this run's results go: a prefix no other run writes to. Pure."""
+
+    def warning(self, aws: Aws) -> str | None:
+        """What this account or caller may lack for the job, seen before anything is made; None if nothing."""
+
     def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
         """What the job itself says went wrong, from the outputs of the pipeline's steps; None if nothing."""

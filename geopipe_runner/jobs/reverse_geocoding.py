@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..aws.failures import AWS_ERRORS, denied
 from ..aws.gone import none_if_gone
 from ..config.model import S3Location
 from ..kinds.base import Deployment
@@ -30,7 +31,7 @@ class ReverseGeocoding:
         config = deployment.config
         columns = {"XAttributeName": config.job.longitude_column, "YAttributeName": config.job.latitude_column}
         source = {"DataSourceConfig": {"S3Data": {"S3Uri": input_location(deployment).uri}}, "DocumentType": "CSV"}
-        target = {"S3Data": {"S3Uri": f"s3://{config.bucket.name}/{output_prefix(deployment, run_id)}"}}
+        target = {"S3Data": {"S3Uri": f"s3://{config.bucket.name}/{self.output_prefix(deployment, run_id)}"}}
         return {
             "parameter_execution_role": deployment.sagemaker_role_arn,
             "parameter_region": config.region,
@@ -39,6 +40,22 @@ class ReverseGeocoding:
             "parameter_vej_export_config": _compact(target),
             "parameter_step_1_vej_config": _compact({"ReverseGeocodingConfig": columns}),
         }
+
+    def output_prefix(self, deployment: Deployment, run_id: str) -> str:
+        return f"{deployment.config.output.prefix}{run_id}/"
+
+    def warning(self, aws: Aws) -> str | None:
+        """AWS has closed the service to new customers; what it answers them is access denied."""
+        try:
+            aws.client("sagemaker-geospatial").list_vector_enrichment_jobs(MaxResults=1)
+        except AWS_ERRORS as error:
+            if denied(error):
+                return (
+                    "SageMaker geospatial denies this caller ListVectorEnrichmentJobs. If the account is not enrolled "
+                    "(the service is closed to new customers), the job will be denied too."
+                )
+            raise
+        return None
 
     def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
         arn = outputs.get("vej_arn")
@@ -56,11 +73,6 @@ def input_location(deployment: Deployment) -> S3Location:
     if isinstance(source, S3Location):
         return source
     return S3Location(deployment.config.bucket.name, deployment.config.input.prefix + source.name)
-
-
-def output_prefix(deployment: Deployment, run_id: str) -> str:
-    """Where this run's results go: a prefix no other run writes to."""
-    return f"{deployment.config.output.prefix}{run_id}/"
 
 
 def _explanation(job: Mapping[str, Any]) -> str | None:

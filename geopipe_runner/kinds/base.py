@@ -74,6 +74,13 @@ class Resource:
     group: CleanupItem
     spec: Any
     needs: tuple[str, ...] = ()
+    also: tuple[CleanupItem, ...] = ()
+    """Other groups it goes with: a mapping means nothing without its function, nor without its queue."""
+
+    @property
+    def groups(self) -> tuple[CleanupItem, ...]:
+        """Everything it is cleaned up with."""
+        return (self.group, *self.also)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.polling import StateTable, TimedOut
-from ..aws.retry import MAPPING_IN_USE, ROLE_NOT_READY
+from ..aws.retry import MAPPING_IN_USE, ROLE_NOT_READY, AnswerError, error_code
 from ..errors import AwsError
 from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
@@ -54,7 +54,7 @@ class EventSourceMapping(Kind[MappingSpec]):
             function = deployment.config.function
             spec = MappingSpec(arn, function.name, function.batch_size, deployment.tags)
             name = f"{arn.rsplit(':', 1)[-1]} -> {function.name}"
-            yield Resource(self, key, name, "function", spec, ("function", queue))
+            yield Resource(self, key, name, "function", spec, ("function", queue), also=("queue",))
 
     def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("lambda", "event-source-mapping:")
@@ -76,7 +76,7 @@ class EventSourceMapping(Kind[MappingSpec]):
     def observe(self, aws: Aws, spec: MappingSpec) -> Observed | None:
         """One without a tag is owned through the function: it feeds nothing else."""
         client = aws.client("lambda")
-        found = next((mapping for mapping in _listed(client, spec) if mapping["State"] != "Deleting"), None)
+        found = next((mapping for mapping in _listed(client, spec) if not _is_going(mapping)), None)
         if found is None:
             return None
         arn = found.get("EventSourceMappingArn") or aws.account.arn("lambda", f"event-source-mapping:{found['UUID']}")
@@ -91,6 +91,20 @@ class EventSourceMapping(Kind[MappingSpec]):
         return Observed(found["UUID"], attributes, tags, arn, through="function")
 
     def create(self, aws: Aws, spec: MappingSpec) -> str:
+        """One that is being deleted is no mapping any more, but keeps its place until it is gone."""
+        try:
+            uuid = self._create(aws, spec)
+        except AnswerError as error:
+            going = [mapping["UUID"] for mapping in _listed(aws.client("lambda"), spec) if _is_going(mapping)]
+            if error_code(error) != "ResourceConflictException" or not going:
+                raise
+            for old in going:
+                _settle(aws, old, _GONE)
+            uuid = self._create(aws, spec)
+        _settle(aws, uuid, _SETTLED)
+        return uuid
+
+    def _create(self, aws: Aws, spec: MappingSpec) -> str:
         client = aws.client("lambda")
         answer = aws.retrier.call(
             ROLE_NOT_READY,
@@ -98,7 +112,6 @@ class EventSourceMapping(Kind[MappingSpec]):
                 EventSourceArn=spec.queue_arn, FunctionName=spec.function, Tags=dict(spec.tags), **_settings(spec)
             ),
         )
-        _settle(aws, answer["UUID"], _SETTLED)
         return str(answer["UUID"])
 
     def update(self, aws: Aws, spec: MappingSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
@@ -135,6 +148,10 @@ def _settle(aws: Aws, uuid: str, table: StateTable) -> None:
         aws.retrier.poll(state, terminal, every=_EVERY, within=_WITHIN)
     except TimedOut as timeout:
         raise AwsError(f"Event source mapping {uuid} is still {timeout.last} after {_WITHIN:.0f} s.") from None
+
+
+def _is_going(mapping: Mapping[str, Any]) -> bool:
+    return bool(mapping["State"] == "Deleting")
 
 
 def _listed(client: Any, spec: MappingSpec) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.retry import AnswerError, error_code
+from ..aws.retry import NOT_YET_KNOWN, STILL_ATTACHED, AnswerError, error_code
 from ..errors import RefusedError
 from .base import (
     Attributes,
@@ -55,15 +55,14 @@ class IamPolicy(Kind[PolicySpec]):
         iam = deployment.config.iam
         if iam.lambda_role.managed:
             spec = self._spec(deployment, iam.lambda_role.name, lambda_policy(deployment))
-            # It speaks of the pipeline's role (iam:PassRole), so that one comes first.
-            needs = ("lambda_role", *(("sagemaker_role",) if iam.sagemaker_role.managed else ()))
-            yield Resource(self, "lambda_policy", spec.name, "lambda_role", spec, needs)
+            yield Resource(self, "lambda_policy", spec.name, "lambda_role", spec, ("lambda_role",))
         if iam.sagemaker_role.managed:
             spec = self._spec(deployment, iam.sagemaker_role.name, sagemaker_policy(deployment))
             yield Resource(self, "sagemaker_policy", spec.name, "sagemaker_role", spec, ("sagemaker_role",))
 
     def _spec(self, deployment: Deployment, role: str, policy: Mapping[str, Any]) -> PolicySpec:
-        name = f"{role}Policy"
+        # A policy's name is unique in the account whatever its path, so it says whose it is.
+        name = f"{role}-{deployment.config.deployment}"
         arn = deployment.account.iam_arn(f"policy{deployment.iam_path}{name}")
         return PolicySpec(name, arn, deployment.iam_path, role, policy, deployment.tags)
 
@@ -88,7 +87,7 @@ class IamPolicy(Kind[PolicySpec]):
         tags = tag_map(policy.get("Tags", []))
         attributes = {
             "document": normalise(version["PolicyVersion"]["Document"]),
-            "attached_to": spec.role if spec.role in _attached_roles(iam, spec.arn) else None,
+            "attached_to": spec.role if spec.role in _attached(iam, spec.arn)["Role"] else None,
             "tags": our_tags(spec.tags, tags),
         }
         return Observed(spec.arn, attributes, tags)
@@ -106,8 +105,12 @@ class IamPolicy(Kind[PolicySpec]):
                 f"a policy {spec.name} exists under another path than {spec.path} and is not ours",
                 "Choose another name for the role: its policy is named after it.",
             ) from None
-        iam.attach_role_policy(RoleName=spec.role, PolicyArn=answer["Policy"]["Arn"])
+        self._attach(aws, spec)
         return str(answer["Policy"]["Arn"])
+
+    def _attach(self, aws: Aws, spec: PolicySpec) -> None:
+        iam = aws.client("iam")
+        aws.retrier.call(NOT_YET_KNOWN, lambda: iam.attach_role_policy(RoleName=spec.role, PolicyArn=spec.arn))
 
     def update(self, aws: Aws, spec: PolicySpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         iam = aws.client("iam")
@@ -115,18 +118,17 @@ class IamPolicy(Kind[PolicySpec]):
             _make_room(iam, spec.arn)
             iam.create_policy_version(PolicyArn=spec.arn, PolicyDocument=to_json(spec.document), SetAsDefault=True)
         if touches(changes, "attached_to"):
-            iam.attach_role_policy(RoleName=spec.role, PolicyArn=spec.arn)
+            self._attach(aws, spec)
         if touches(changes, "tags"):
             iam.tag_policy(PolicyArn=spec.arn, Tags=tag_list(spec.tags))
 
     def delete(self, aws: Aws, spec: PolicySpec, observed: Observed) -> None:
         """In the order IAM demands: detached everywhere, without older versions, then itself."""
         iam = aws.client("iam")
-        for role in none_if_gone(lambda: _attached_roles(iam, spec.arn)) or []:
-            ignore_gone(lambda role=role: iam.detach_role_policy(RoleName=role, PolicyArn=spec.arn))  # type: ignore[misc]
+        ignore_gone(lambda: _detach_everywhere(iam, spec.arn))
         for version in none_if_gone(lambda: _older_versions(iam, spec.arn)) or []:
             iam.delete_policy_version(PolicyArn=spec.arn, VersionId=version["VersionId"])
-        ignore_gone(lambda: iam.delete_policy(PolicyArn=spec.arn))
+        ignore_gone(lambda: aws.retrier.call(STILL_ATTACHED, lambda: iam.delete_policy(PolicyArn=spec.arn)))
 
 
 def lambda_policy(deployment: Deployment) -> dict[str, Any]:
@@ -154,13 +156,21 @@ def lambda_policy(deployment: Deployment) -> dict[str, Any]:
         extra = [{"Effect": "Allow", "Action": [action for action, _ in additions], "Resource": "*"}]
         return document(*base, passes_role, *extra)
     logs = deployment.account.arn("logs", f"log-group:{deployment.config.function.log_group}")
-    pipeline = deployment.account.arn("sagemaker", f"pipeline/{deployment.config.pipeline.name.lower()}")
+    # SageMaker writes some ARNs in lower case and not others; a policy is taken by the letter.
+    given = deployment.config.pipeline.name
+    pipelines = [
+        deployment.account.arn("sagemaker", f"pipeline/{name}") for name in dict.fromkeys((given, given.lower()))
+    ]
     narrowed = [
         {"Effect": "Allow", "Action": _specified("sqs:"), "Resource": queues},
         {"Effect": "Allow", "Action": _specified("logs:"), "Resource": [logs, f"{logs}:*"]},
         # Jobs have names only the service knows; starting one has no resource to name.
         {"Effect": "Allow", "Action": _specified("sagemaker-geospatial:"), "Resource": "*"},
-        {"Effect": "Allow", "Action": _specified("sagemaker:"), "Resource": [pipeline, f"{pipeline}/*"]},
+        {
+            "Effect": "Allow",
+            "Action": _specified("sagemaker:"),
+            "Resource": [f"{arn}{end}" for arn in pipelines for end in ("", "/*")],
+        },
     ]
     extra = [{"Effect": "Allow", "Action": [action], "Resource": resource} for action, resource in additions]
     return document(*narrowed, passes_role, *extra)
@@ -208,9 +218,26 @@ def _specified(prefix: str) -> list[str]:
     return [action for action in _SPECIFIED if action.startswith(prefix)]
 
 
-def _attached_roles(iam: Any, arn: str) -> list[str]:
-    pages = iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=arn, EntityFilter="Role")
-    return [role["RoleName"] for page in pages for role in page["PolicyRoles"]]
+def _attached(iam: Any, arn: str) -> dict[str, list[str]]:
+    """Who has the policy: names by what they are. Those it only limits, as a boundary, do not count."""
+    pages = list(
+        iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=arn, PolicyUsageFilter="PermissionsPolicy")
+    )
+    return {
+        entity: [found[f"{entity}Name"] for page in pages for found in page.get(f"Policy{entity}s", [])]
+        for entity in ("Role", "User", "Group")
+    }
+
+
+def _detach_everywhere(iam: Any, arn: str) -> None:
+    """People may have given it to others too."""
+    attached = _attached(iam, arn)
+    for name in attached["Role"]:
+        ignore_gone(lambda name=name: iam.detach_role_policy(RoleName=name, PolicyArn=arn))  # type: ignore[misc]
+    for name in attached["User"]:
+        ignore_gone(lambda name=name: iam.detach_user_policy(UserName=name, PolicyArn=arn))  # type: ignore[misc]
+    for name in attached["Group"]:
+        ignore_gone(lambda name=name: iam.detach_group_policy(GroupName=name, PolicyArn=arn))  # type: ignore[misc]
 
 
 def _older_versions(iam: Any, arn: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.retry import CONCURRENT_CHANGE
+from ..aws.retry import CONCURRENT_CHANGE, STILL_ATTACHED
 from ..config.model import CleanupItem, RoleConfig
 from .base import (
     Attributes,
@@ -130,8 +130,12 @@ class IamRole(Kind[RoleSpec]):
     def delete(self, aws: Aws, spec: RoleSpec, observed: Observed) -> None:
         """DeleteRole refuses while anything hangs on the role, also what others have put there since."""
         iam = aws.client("iam")
+
+        def remove() -> None:
+            aws.retrier.call(CONCURRENT_CHANGE, lambda: iam.delete_role(RoleName=spec.name))
+
         ignore_gone(lambda: _strip(iam, spec.name))
-        ignore_gone(lambda: aws.retrier.call(CONCURRENT_CHANGE, lambda: iam.delete_role(RoleName=spec.name)))
+        ignore_gone(lambda: aws.retrier.call(STILL_ATTACHED, remove))
 
 
 def _strip(iam: Any, role: str) -> None:

@@ -1,4 +1,8 @@
-"""The Lambda function both Lambda steps call and the queues feed."""
+"""The Lambda function both Lambda steps call and the queues feed.
+
+One that Lambda could not set up, or not update, differs from what should be: `state` says so, and is mended by giving
+it code and configuration once more.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.artifact import Package, file_hashes
 from ..aws.download import fetch
+from ..aws.function_state import await_gone, failure, made, settled, state
 from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.polling import StateTable, TimedOut
-from ..aws.retry import ROLE_NOT_READY, UPDATE_IN_PROGRESS
+from ..aws.retry import ROLE_NOT_READY, UPDATE_IN_PROGRESS, AnswerError, error_code
 from ..errors import AwsError
 from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
 
-_STATES = StateTable(
-    "Lambda function", frozenset({"Pending"}), frozenset({"Active", "Inactive"}), frozenset({"Failed"})
-)
-_UPDATES = StateTable(
-    "update of the Lambda function", frozenset({"InProgress"}), frozenset({"Successful"}), frozenset({"Failed"})
-)
-_EVERY = 0.5
-_WITHIN = 180.0
+_READY = "ready"
+_QUEUE_VARIABLES = ("QUEUE_URL", "DEAD_LETTER_QUEUE_URL")
 
 
 @dataclass(frozen=True)
@@ -80,29 +78,42 @@ class LambdaFunction(Kind[FunctionSpec]):
             "runtime": spec.runtime,
             "timeout": spec.timeout,
             "memory": spec.memory,
-            "environment": {key: _port_free(value) for key, value in spec.environment.items()},
+            "environment": _comparable(spec.environment),
+            "state": _READY,
             "tags": dict(spec.tags),
         }
 
     def observe(self, aws: Aws, spec: FunctionSpec) -> Observed | None:
         answer = none_if_gone(lambda: aws.client("lambda").get_function(FunctionName=spec.name))
-        if answer is None:
+        if answer is None or answer["Configuration"].get("State") == "Deleting":
             return None
-        found, tags = answer["Configuration"], answer.get("Tags", {})
-        environment = found.get("Environment", {}).get("Variables", {})
+        found, tags = answer["Configuration"], _tags(answer)
         attributes = {
             "code": _observed_code(answer, spec),
             "role": found["Role"],
-            "handler": found["Handler"],
-            "runtime": found["Runtime"],
+            "handler": found.get("Handler", ""),  # a container image has neither
+            "runtime": found.get("Runtime", ""),
             "timeout": found["Timeout"],
             "memory": found["MemorySize"],
-            "environment": {key: _port_free(value) for key, value in environment.items()},
+            "environment": _comparable(_variables(found)),
+            "state": failure(found) or _READY,
             "tags": our_tags(spec.tags, tags),
         }
         return Observed(found["FunctionArn"], attributes, tags)
 
     def create(self, aws: Aws, spec: FunctionSpec) -> str:
+        """One that is being deleted is no function any more, but keeps its name until it is gone."""
+        try:
+            arn = self._create(aws, spec)
+        except AnswerError as error:
+            if error_code(error) != "ResourceConflictException" or state(aws, spec.name) not in ("Deleting", "gone"):
+                raise
+            await_gone(aws, spec.name)
+            arn = self._create(aws, spec)
+        made(aws, spec.name)
+        return arn
+
+    def _create(self, aws: Aws, spec: FunctionSpec) -> str:
         client = aws.client("lambda")
         answer = aws.retrier.call(
             ROLE_NOT_READY,
@@ -113,22 +124,24 @@ class LambdaFunction(Kind[FunctionSpec]):
                 **_configuration(spec),
             ),
         )
-        _settle(aws, spec.name)
         return str(answer["FunctionArn"])
 
     def update(self, aws: Aws, spec: FunctionSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         """Code, then configuration, each waited for: Lambda refuses a change while another is being made."""
         client = aws.client("lambda")
-        _settle(aws, spec.name)
-        if touches(changes, "code"):
+        settled(aws, spec.name)  # also a failure, which is what may have to be mended
+        configured = touches(changes, "role", "handler", "runtime", "timeout", "memory", "environment", "state")
+        if touches(changes, "code", "state"):
             aws.retrier.call(
                 UPDATE_IN_PROGRESS,
                 lambda: client.update_function_code(FunctionName=spec.name, ZipFile=_zip(spec)),
             )
-            _settle(aws, spec.name)
-        if touches(changes, "role", "handler", "runtime", "timeout", "memory", "environment"):
+            # Where the configuration is what the code fails for, that comes next.
+            wait = settled if configured else made
+            wait(aws, spec.name)
+        if configured:
             self._configure(aws, client, spec)
-            _settle(aws, spec.name)
+            made(aws, spec.name)
         if touches(changes, "tags"):
             client.tag_resource(Resource=observed.identity, Tags=dict(spec.tags))
 
@@ -142,23 +155,25 @@ class LambdaFunction(Kind[FunctionSpec]):
         ignore_gone(lambda: aws.client("lambda").delete_function(FunctionName=spec.name))
 
 
-def _settle(aws: Aws, name: str) -> None:
-    """Wait until the function is neither being made nor being changed. Raises AwsError with Lambda's reason."""
-    client = aws.client("lambda")
+def _tags(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Who may not see the tags is told so only beside them, and would take the function for somebody else's."""
+    _check(answer.get("TagsError"), "tags", "lambda:ListTags must be allowed")
+    return dict(answer.get("Tags", {}))
 
-    def terminal(found: dict[str, Any]) -> bool:
-        made = _STATES.terminal(found.get("State", "Active"))
-        return made and _UPDATES.terminal(found.get("LastUpdateStatus", "Successful"))
 
-    try:
-        found = aws.retrier.poll(
-            lambda: client.get_function_configuration(FunctionName=name), terminal, every=_EVERY, within=_WITHIN
+def _variables(found: Mapping[str, Any]) -> dict[str, str]:
+    """The same holds for the environment where a key of the user's own encrypts it."""
+    environment = found.get("Environment", {})
+    _check(environment.get("Error"), "environment", "kms:Decrypt must be allowed for its key")
+    return dict(environment.get("Variables", {}))
+
+
+def _check(problem: Mapping[str, str] | None, what: str, needed: str) -> None:
+    if problem:
+        raise AwsError(
+            f"GetFunction did not tell the {what}: {problem.get('ErrorCode')}: {problem.get('Message')}",
+            f"{needed}; the README lists the permissions the caller needs.",
         )
-    except TimedOut as timeout:
-        raise AwsError(f"Lambda function {name} is not ready after {_WITHIN:.0f} s: {timeout.last}") from None
-    reason = found.get("StateReason") if found.get("State") in _STATES.failed else found.get("LastUpdateStatusReason")
-    if found.get("State") in _STATES.failed or found.get("LastUpdateStatus") in _UPDATES.failed:
-        raise AwsError(f"Lambda could not set up the function {name}: {reason}")
 
 
 def _code(sha256: str, files: Mapping[str, str]) -> dict[str, Any]:
@@ -201,8 +216,9 @@ def _zip(spec: FunctionSpec) -> bytes:
     return spec.package.content
 
 
-def _port_free(value: str) -> str:
-    """A queue URL of an emulator without its port, which is another one each time it starts."""
-    if value.startswith("http://127.0.0.1:"):
-        return "http://127.0.0.1/" + value.split("/", 3)[-1]
-    return value
+def _comparable(variables: Mapping[str, str]) -> dict[str, str]:
+    """A queue is told by account and name: the rest of its URL may be spelt otherwise, or have another port."""
+    return {
+        name: "/".join(value.split("/")[-2:]) if name in _QUEUE_VARIABLES else value
+        for name, value in variables.items()
+    }

@@ -6,13 +6,15 @@ unless `bucket.force_destroy` says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.retry import CONCURRENT_CHANGE, AnswerError, error_code
+from ..aws.retry import CONCURRENT_CHANGE, NOT_YET_KNOWN, AnswerError, error_code
 from ..errors import AwsError, RefusedError
 from .base import (
     Attributes,
@@ -120,22 +122,32 @@ class S3Bucket(Kind[BucketSpec]):
             if error_code(error) == "BucketAlreadyExists":
                 raise _taken(spec.name) from None
             raise
-        _close(s3, spec)
-        s3.put_bucket_policy(Bucket=spec.name, Policy=to_json(spec.policy))
+        self._put_settings(aws, spec, "public_access_block", "policy")
         return f"s3://{spec.name}"
 
     def update(self, aws: Aws, spec: BucketSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
-        s3 = aws.client("s3")
-        if touches(changes, "public_access_block"):
-            _close(s3, spec)
-        if touches(changes, "policy"):
-            s3.put_bucket_policy(Bucket=spec.name, Policy=to_json(spec.policy))
-        if touches(changes, "encrypted"):
-            s3.put_bucket_encryption(Bucket=spec.name, ServerSideEncryptionConfiguration=_ENCRYPTION)
-        if touches(changes, "tags"):
-            # PutBucketTagging replaces them all, so other people's tags go along; `aws:` ones AWS keeps itself.
-            kept = {key: value for key, value in observed.tags.items() if not key.startswith("aws:")}
-            s3.put_bucket_tagging(Bucket=spec.name, Tagging={"TagSet": tag_list({**kept, **spec.tags})})
+        # PutBucketTagging replaces them all, so other people's tags go along; `aws:` ones AWS keeps itself.
+        kept = {key: value for key, value in observed.tags.items() if not key.startswith("aws:")}
+        differing = [name for name in self.desired(spec) if touches(changes, name)]
+        self._put_settings(aws, spec, *differing, other_tags=kept)
+
+    def _put_settings(
+        self, aws: Aws, spec: BucketSpec, *names: str, other_tags: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """S3 may not know a new bucket everywhere at once, and refuses a change while it is making another."""
+        s3, bucket = aws.client("s3"), spec.name
+        tags = tag_list({**other_tags, **spec.tags})
+        calls: dict[str, Callable[[], Any]] = {
+            "public_access_block": lambda: s3.put_public_access_block(
+                Bucket=bucket, PublicAccessBlockConfiguration=_CLOSED
+            ),
+            "policy": lambda: s3.put_bucket_policy(Bucket=bucket, Policy=to_json(spec.policy)),
+            "encrypted": lambda: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=_ENCRYPTION),
+            "tags": lambda: s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags}),
+        }
+        for name in names:
+            put = calls[name]
+            aws.retrier.call(NOT_YET_KNOWN, partial(aws.retrier.call, CONCURRENT_CHANGE, put))
 
     def delete(self, aws: Aws, spec: BucketSpec, observed: Observed) -> None:
         s3 = aws.client("s3")
@@ -154,15 +166,25 @@ class S3Bucket(Kind[BucketSpec]):
 
 def _exists(s3: Any, spec: BucketSpec) -> bool:
     try:
-        return none_if_gone(lambda: s3.head_bucket(Bucket=spec.name)) is not None
+        answer = none_if_gone(lambda: s3.head_bucket(Bucket=spec.name))
     except AnswerError as error:
         if error_code(error) == "403":
             raise _taken(spec.name) from None
         if error_code(error) == "301":
-            raise RefusedError(
-                f"Bucket {spec.name} exists in another region than {spec.region}.", "Choose another `bucket.name`."
-            ) from None
+            raise _elsewhere(spec, "another region") from None
         raise
+    if answer is None:
+        return False
+    # botocore follows the redirect to another region, so that everything else would work there too, and cost more.
+    if answer.get("BucketRegion", spec.region) != spec.region:
+        raise _elsewhere(spec, str(answer["BucketRegion"]))
+    return True
+
+
+def _elsewhere(spec: BucketSpec, region: str) -> RefusedError:
+    return RefusedError(
+        f"Bucket {spec.name} exists in {region}, not in {spec.region}.", "Choose another `bucket.name`."
+    )
 
 
 def _taken(name: str) -> RefusedError:
@@ -183,10 +205,6 @@ def _tls_only(arn: str) -> dict[str, Any]:
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
     )
-
-
-def _close(s3: Any, spec: BucketSpec) -> None:
-    s3.put_public_access_block(Bucket=spec.name, PublicAccessBlockConfiguration=_CLOSED)
 
 
 def _purge(s3: Any, bucket: str, prefix: str) -> None:

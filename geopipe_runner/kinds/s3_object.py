@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.retry import NOT_YET_KNOWN
 from .base import ADOPTED_TAG, OWNER_TAG, Attributes, Change, Deployment, Kind, Observed, Resource, our_tags
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class S3Object(Kind[ObjectSpec]):
         return Observed(f"s3://{spec.bucket}/{spec.key}", attributes, tags, through="bucket")
 
     def create(self, aws: Aws, spec: ObjectSpec) -> str:
+        aws.retrier.call(NOT_YET_KNOWN, lambda: self._put(aws, spec))
+        return f"s3://{spec.bucket}/{spec.key}"
+
+    def _put(self, aws: Aws, spec: ObjectSpec) -> None:
         with spec.path.open("rb") as body:
             aws.client("s3").put_object(
                 Bucket=spec.bucket,
@@ -70,7 +75,6 @@ class S3Object(Kind[ObjectSpec]):
                 ChecksumAlgorithm="SHA256",
                 Metadata={_metadata_key(tag): value for tag, value in spec.tags.items()},
             )
-        return f"s3://{spec.bucket}/{spec.key}"
 
     def update(self, aws: Aws, spec: ObjectSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         self.create(aws, spec)

@@ -1,4 +1,7 @@
-"""The SageMaker pipeline: CreatePipeline, or UpdatePipeline where definition, role or description differ."""
+"""The SageMaker pipeline: CreatePipeline, or UpdatePipeline where definition, role or description differ.
+
+A pipeline that is being deleted counts as gone: deleting waits until it is, and making one waits for its name.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.retry import ROLE_NOT_READY
+from ..aws.polling import StateTable, TimedOut
+from ..aws.retry import EXECUTION_STILL_ENDING, PIPELINE_STILL_GOING, ROLE_NOT_READY
+from ..errors import AwsError
 from .base import (
     Attributes,
     Change,
@@ -24,6 +29,11 @@ from .base import (
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+
+
+_GOING = StateTable("pipeline", frozenset({"Active", "Deleting"}), frozenset({"gone"}), frozenset())
+_EVERY = 1.0
+_WITHIN = 180.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class SageMakerPipeline(Kind[PipelineSpec]):
     def observe(self, aws: Aws, spec: PipelineSpec) -> Observed | None:
         client = aws.client("sagemaker")
         found = none_if_gone(lambda: client.describe_pipeline(PipelineName=spec.name))
-        if found is None:
+        if found is None or found.get("PipelineStatus") == "Deleting":
             return None
         tags = tag_map(client.list_tags(ResourceArn=found["PipelineArn"])["Tags"])
         attributes = {
@@ -88,16 +98,17 @@ class SageMakerPipeline(Kind[PipelineSpec]):
 
     def create(self, aws: Aws, spec: PipelineSpec) -> str:
         client = aws.client("sagemaker")
-        answer = aws.retrier.call(
-            ROLE_NOT_READY,
-            lambda: client.create_pipeline(
+
+        def make() -> Any:
+            return client.create_pipeline(
                 PipelineName=spec.name,
                 PipelineDescription=spec.description,
                 PipelineDefinition=json.dumps(spec.definition),
                 RoleArn=spec.role_arn,
                 Tags=tag_list(spec.tags),
-            ),
-        )
+            )
+
+        answer = aws.retrier.call(PIPELINE_STILL_GOING, lambda: aws.retrier.call(ROLE_NOT_READY, make))
         return str(answer["PipelineArn"])
 
     def update(self, aws: Aws, spec: PipelineSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
@@ -117,7 +128,25 @@ class SageMakerPipeline(Kind[PipelineSpec]):
 
     def delete(self, aws: Aws, spec: PipelineSpec, observed: Observed) -> None:
         client = aws.client("sagemaker")
-        ignore_gone(lambda: client.delete_pipeline(PipelineName=spec.name))
+
+        def remove() -> None:
+            client.delete_pipeline(PipelineName=spec.name)
+
+        ignore_gone(lambda: aws.retrier.call(EXECUTION_STILL_ENDING, remove))
+        _await_gone(aws, spec.name)
+
+
+def _await_gone(aws: Aws, name: str) -> None:
+    client = aws.client("sagemaker")
+
+    def state() -> str:
+        found = none_if_gone(lambda: client.describe_pipeline(PipelineName=name))
+        return str(found["PipelineStatus"]) if found else "gone"
+
+    try:
+        aws.retrier.poll(state, _GOING.terminal, every=_EVERY, within=_WITHIN)
+    except TimedOut as timeout:
+        raise AwsError(f"Pipeline {name} is still {timeout.last} after {_WITHIN:.0f} s.") from None
 
 
 def normalise_definition(definition: Mapping[str, Any]) -> dict[str, Any]:

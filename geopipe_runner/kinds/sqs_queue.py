@@ -2,6 +2,10 @@
 
 A "not finished yet" costs one receive of the message, so the dead-letter queue is for messages that the function
 cannot handle at all; it keeps them longer than the callback queue does.
+
+SQS takes up to 60 s to delete a queue and may answer for it until then. Nobody waits for that at a clean-up, and a
+plan right after one may still show a queue (unless one of its two reads says that it is gone): then `update` makes it
+anew where it turns out to be missing, and otherwise the next plan does. Making it waits until the name is free again.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.retry import QUEUE_DELETED_RECENTLY
+from ..aws.gone import ignore_gone, is_gone, none_if_gone
+from ..aws.retry import DEAD_LETTER_QUEUE_NOT_YET_KNOWN, QUEUE_DELETED_RECENTLY, AnswerError
 from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
@@ -92,10 +96,10 @@ class SqsQueue(Kind[QueueSpec]):
     def observe(self, aws: Aws, spec: QueueSpec) -> Observed | None:
         sqs = aws.client("sqs")
         answer = none_if_gone(lambda: sqs.get_queue_attributes(QueueUrl=spec.url, AttributeNames=["All"]))
-        if answer is None:
+        tagging = none_if_gone(lambda: sqs.list_queue_tags(QueueUrl=spec.url)) if answer else None
+        if answer is None or tagging is None:
             return None
-        found = answer["Attributes"]
-        tags = (none_if_gone(lambda: sqs.list_queue_tags(QueueUrl=spec.url)) or {}).get("Tags", {})
+        found, tags = answer["Attributes"], tagging.get("Tags", {})
         attributes = {
             "visibility_timeout": int(found["VisibilityTimeout"]),
             "message_retention": int(found["MessageRetentionPeriod"]),
@@ -109,20 +113,34 @@ class SqsQueue(Kind[QueueSpec]):
 
     def create(self, aws: Aws, spec: QueueSpec) -> str:
         sqs = aws.client("sqs")
+
+        def make() -> Any:
+            return sqs.create_queue(QueueName=spec.name, Attributes=_sqs_attributes(spec), tags=dict(spec.tags))
+
         answer = aws.retrier.call(
-            QUEUE_DELETED_RECENTLY,
-            lambda: sqs.create_queue(QueueName=spec.name, Attributes=_sqs_attributes(spec), tags=dict(spec.tags)),
+            QUEUE_DELETED_RECENTLY, lambda: aws.retrier.call(DEAD_LETTER_QUEUE_NOT_YET_KNOWN, make)
         )
         return str(answer["QueueUrl"])
 
     def update(self, aws: Aws, spec: QueueSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
+        try:
+            self._change(aws, spec, changes)
+        except AnswerError as error:
+            if not is_gone(error):
+                raise
+            self.create(aws, spec)
+
+    def _change(self, aws: Aws, spec: QueueSpec, changes: tuple[Change, ...]) -> None:
         sqs = aws.client("sqs")
         if touches(changes, "visibility_timeout", "message_retention", "delay", "redrive_policy", "encrypted"):
             attributes = _sqs_attributes(spec)
             if not touches(changes, "encrypted"):
                 attributes.pop("SqsManagedSseEnabled")  # it would switch off a key of the user's own
             attributes.setdefault("RedrivePolicy", "")
-            sqs.set_queue_attributes(QueueUrl=spec.url, Attributes=attributes)
+            aws.retrier.call(
+                DEAD_LETTER_QUEUE_NOT_YET_KNOWN,
+                lambda: sqs.set_queue_attributes(QueueUrl=spec.url, Attributes=attributes),
+            )
         if touches(changes, "tags"):
             sqs.tag_queue(QueueUrl=spec.url, Tags=dict(spec.tags))
 

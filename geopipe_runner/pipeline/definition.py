@@ -1,11 +1,14 @@
 """Checks of a rendered pipeline definition that AWS would make later, or only while the pipeline runs.
 
-Pure. The form is that of SageMaker's pipeline definition, version 2020-12-01.
+Pure. The form is that of SageMaker's pipeline definition, version 2020-12-01. The shape of everything is looked at
+first, so that what follows, and the rest of the program, may rely on it.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -27,6 +30,12 @@ _EXECUTION = {
     "PipelineExecutionArn",
 }
 _HAVE_OUTPUTS = {"Lambda", "Callback"}
+_BRANCHES = ("IfSteps", "ElseSteps")
+
+MAX_BYTES = 1024 * 1024
+"""Of a definition given inline (CreatePipeline)."""
+MAX_NESTING = 64
+"""Bounds our own recursion; no real definition comes near it."""
 
 
 def check(definition: Definition, path: Path) -> None:
@@ -41,12 +50,15 @@ def declared_parameters(definition: Definition) -> tuple[str, ...]:
     return tuple(str(parameter["Name"]) for parameter in definition.get("Parameters", []))
 
 
-def problems(definition: Definition) -> Iterator[str]:
-    """One sentence per fault."""
+def problems(definition: Any) -> Iterator[str]:
+    """One sentence per fault; whatever JSON it is, the answer is sentences."""
     shape = list(_shape(definition))
     yield from shape
     if shape:
         return
+    size = len(serialised(definition))
+    if size > MAX_BYTES:
+        yield f"the definition has {size:,} bytes; SageMaker takes {MAX_BYTES:,}"
     steps = {step["Name"]: step for step in every_step(definition["Steps"])}
     yield from _names(definition)
     for name, step in steps.items():
@@ -60,13 +72,22 @@ def problems(definition: Definition) -> Iterator[str]:
     yield from _cycle(steps)
 
 
+def serialised(definition: Definition) -> bytes:
+    """The definition as it is sent."""
+    return json.dumps(definition).encode("ascii")
+
+
 def every_step(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """All steps, those inside the branches of conditions included."""
     for step in steps:
         yield step
-        if step.get("Type") == "Condition":
-            for branch in ("IfSteps", "ElseSteps"):
-                yield from every_step(step.get("Arguments", {}).get(branch, []))
+        for inner in _branches(step).values():
+            yield from every_step(inner)
+
+
+def _branches(step: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = step.get("Arguments", {}) if step.get("Type") == "Condition" else {}
+    return {branch: arguments[branch] for branch in _BRANCHES if branch in arguments}
 
 
 def references(value: Any) -> Iterator[str]:
@@ -76,25 +97,83 @@ def references(value: Any) -> Iterator[str]:
             yield value["Get"]
             return
         for key, inner in value.items():
-            if key not in ("IfSteps", "ElseSteps"):
+            if key not in _BRANCHES:
                 yield from references(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from references(inner)
 
 
-def _shape(definition: Definition) -> Iterator[str]:
-    if not isinstance(definition.get("Steps"), list) or not definition["Steps"]:
+def _shape(definition: Any) -> Iterator[str]:
+    if not isinstance(definition, dict):
+        yield "a pipeline definition is a JSON object"
+    elif _nests_deeper(definition, MAX_NESTING):
+        yield f"it is nested more than {MAX_NESTING} levels deep"
+    elif not isinstance(definition.get("Steps"), list) or not definition["Steps"]:
         yield "there are no Steps; a pipeline has a list of at least one"
+    else:
+        yield from _entries(definition.get("Parameters", []), "Parameters")
+        yield from _step_shapes(definition["Steps"], "Steps")
+        for key, value in definition.items():
+            yield from _get_shapes(value, key) if key != "Steps" else ()
+
+
+def _nests_deeper(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = [item for items in inner for item in items]
+    return bool(level)
+
+
+def _entries(entries: Any, where: str) -> Iterator[str]:
+    """Faults of a list of what has a Name and a Type."""
+    if not isinstance(entries, list):
+        yield f"{where} is no list"
         return
-    for section in ("Parameters", "Steps"):
-        entries = definition.get(section, [])
-        if not isinstance(entries, list):
-            yield f"{section} is no list"
-            continue
-        for number, entry in enumerate(entries):
-            if not isinstance(entry, dict) or not isinstance(entry.get("Name"), str):
-                yield f"{section}[{number}] has no Name"
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("Name"), str):
+            yield f"{where}[{number}] has no Name"
+        elif not isinstance(entry.get("Type"), str):
+            yield f"{where}[{number}], {entry['Name']!r}, has no Type"
+
+
+def _step_shapes(steps: Any, where: str) -> Iterator[str]:
+    faults = list(_entries(steps, where))
+    yield from faults
+    if faults:
+        return
+    for number, step in enumerate(steps):
+        yield from (f"step {step['Name']!r}: {fault}" for fault in _step_shape(step))
+        if isinstance(step.get("Arguments", {}), dict):
+            for branch, inner in _branches(step).items():
+                yield from _step_shapes(inner, f"{where}[{number}].Arguments.{branch}")
+
+
+def _step_shape(step: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(step.get("Arguments", {}), dict):
+        yield "Arguments is no object"
+    needs = step.get("DependsOn", [])
+    if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
+        yield "DependsOn is no list of step names"
+    outputs = step.get("OutputParameters", [])
+    if not isinstance(outputs, list) or not all(map(_is_output, outputs)):
+        yield "OutputParameters is no list of objects with OutputName and OutputType"
+    yield from _get_shapes(step, "")
+
+
+def _is_output(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("OutputName", "OutputType"))
+
+
+def _get_shapes(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, dict) and set(value) == {"Get"} and not isinstance(value["Get"], str):
+        yield f"{where}: a Get names what it gets as text, such as Parameters.name"
+        return
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        if key not in _BRANCHES:
+            yield from _get_shapes(item, f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}".strip("."))
 
 
 def _names(definition: Definition) -> Iterator[str]:
@@ -103,8 +182,9 @@ def _names(definition: Definition) -> Iterator[str]:
         "step": [step["Name"] for step in every_step(definition["Steps"])],
     }
     for thing, names in named.items():
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield f"{thing} {name!r} is there {names.count(name)} times; names must be unique"
+        for name, count in sorted(Counter(names).items()):
+            if count > 1:
+                yield f"{thing} {name!r} is there {count} times; names must be unique"
         for name in names:
             if not _NAME.fullmatch(name):
                 yield f"{thing} name {name!r} is not valid: 1 to 64 letters, digits, hyphens or underscores"
@@ -132,7 +212,7 @@ def _step_reference(reference: str, steps: Mapping[str, Any]) -> Iterator[str]:
         yield f"{reference!r} names no step; there are {_listed(steps)}"
     elif steps[name].get("Type") in _HAVE_OUTPUTS:
         output = _STEP_OUTPUT.fullmatch(reference)
-        declared = [entry.get("OutputName") for entry in steps[name].get("OutputParameters", [])]
+        declared = [entry["OutputName"] for entry in steps[name].get("OutputParameters", [])]
         if not output:
             yield f"{reference!r}: of a {steps[name]['Type']} step only OutputParameters['name'] can be had"
         elif output["output"] not in declared:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config.model import ParameterValue
-from ..errors import TemplateError
+from ..config.aws_rules import MAX_PARAMETER_LENGTH
+from ..config.model import Config, ParameterValue
+from ..config.wording import one_of, quote
+from ..errors import ConfigError, Problem
 from ..jobs import JOBS
 from ..kinds.base import Deployment
 from . import definition as definitions
 from . import template
 from .run import new_run_id
-
-MAX_VALUE = 1024
-"""Characters of a parameter's value (StartPipelineExecution)."""
 
 
 def load_definition(deployment: Deployment) -> dict[str, Any]:
@@ -26,32 +25,44 @@ def load_definition(deployment: Deployment) -> dict[str, Any]:
     return rendered
 
 
-def check(deployment: Deployment) -> None:
-    """Everything that can be wrong with definition and parameters. Raises TemplateError."""
-    parameters(deployment, load_definition(deployment), new_run_id())
+def check(deployment: Deployment) -> dict[str, Any]:
+    """The definition, when nothing is wrong with it and the parameters. Raises TemplateError or ConfigError."""
+    definition = load_definition(deployment)
+    parameters(deployment, definition, new_run_id())
+    return definition
 
 
 def parameters(deployment: Deployment, definition: Mapping[str, Any], run_id: str) -> dict[str, str]:
-    """The values the pipeline declares parameters for; the configuration's own win. Raises TemplateError."""
+    """The values the pipeline declares parameters for; the configuration's own win. Raises ConfigError."""
     config = deployment.config
     declared = definitions.declared_parameters(definition)
-    values = dict(JOBS[config.job.kind].parameters(deployment, run_id))
+    computed = JOBS[config.job.kind].parameters(deployment, run_id)
     given = {name: _text(value) for name, value in config.pipeline.parameters.items()}
-    unknown = sorted(set(given) - set(declared))
-    if unknown:
-        raise TemplateError(
-            f"{config.path}: pipeline.parameters: {', '.join(unknown)} not declared by {config.pipeline.template}",
-            f"It declares: {', '.join(declared) or 'none'}.",
-        )
-    values |= given
-    for name in declared:
-        if len(values.get(name, "")) > MAX_VALUE:
-            raise TemplateError(
-                f"{config.path}: the value of pipeline parameter {name} has {len(values[name]):,} characters; "
-                f"SageMaker takes {MAX_VALUE:,}.",
-                f"It is: {values[name][:80]}…",
-            )
+    values = {name: value for name, value in {**computed, **given}.items() if name in declared}
+    problems = [*_undeclared(config, declared), *_too_long(config, values)]
+    if problems:
+        raise ConfigError(problems)
     return {name: values[name] for name in declared if name in values}
+
+
+def _undeclared(config: Config, declared: tuple[str, ...]) -> Iterator[Problem]:
+    for name in config.pipeline.parameters:
+        if name not in declared:
+            what = f"pipeline parameter {name} is not declared by {config.pipeline.template}"
+            yield config.problem(("pipeline", "parameters", name), what, one_of(name, declared, _listed(declared)))
+
+
+def _listed(declared: tuple[str, ...]) -> str:
+    return f"it declares {', '.join(declared) or 'none'}"
+
+
+def _too_long(config: Config, values: Mapping[str, str]) -> Iterator[Problem]:
+    """Mostly values that the job makes of several settings, none of which is too long by itself."""
+    for name, value in values.items():
+        if len(value) > MAX_PARAMETER_LENGTH:
+            key = ("pipeline", "parameters", name) if name in config.pipeline.parameters else ("job",)
+            what = f"the value of pipeline parameter {name} has {len(value):,} characters: {quote(value)}"
+            yield config.problem(key, what, f"SageMaker allows {MAX_PARAMETER_LENGTH:,}; shorten what it is made from")
 
 
 def _text(value: ParameterValue) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import TemplateError
 from ..kinds.base import Deployment
@@ -71,8 +71,11 @@ def _render_jinja(path: Path, source: str, values: Mapping[str, Any]) -> str:
         raise TemplateError(
             f"{path}:{_line_of(error, path)}: {error.message}", f"A template may use: {known}."
         ) from None
-    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise TemplateError(f"{path}:{_line_of(error, path)}: {error}") from None
+    except RecursionError as error:
+        what = "it calls itself, or is nested, too deeply"
+        raise TemplateError(f"{path}:{_line_of(error, path)}: {what}") from None
+    except Exception as error:  # noqa: BLE001 - a template is someone's program: it may raise anything
+        raise TemplateError(f"{path}:{_line_of(error, path)}: {str(error) or type(error).__name__}") from None
 
 
 def _line_of(error: BaseException, path: Path) -> int:
@@ -82,15 +85,23 @@ def _line_of(error: BaseException, path: Path) -> int:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise TemplateError(
             f"{path}: rendered, it is not JSON: line {error.lineno}, column {error.colno}: {error.msg}: "
             f"{_excerpt(text, error.lineno)}"
         ) from None
+    except RecursionError:
+        raise TemplateError(f"{path}: rendered, it is nested too deeply.") from None
+    except ValueError as error:
+        raise TemplateError(f"{path}: rendered, it is not JSON: {error}") from None
     if not isinstance(parsed, dict):
         raise TemplateError(f"{path}: a pipeline definition is a JSON object, not {type(parsed).__name__}.")
     return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def _excerpt(text: str, line: int) -> str:

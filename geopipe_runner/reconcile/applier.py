@@ -29,17 +29,17 @@ class Outcome:
 
 @dataclass
 class Progress:
-    """What has been done so far; readable at any moment, also after an interruption."""
+    """What has been done so far, and what is there; readable at any moment, also after an interruption.
+
+    A resource counts as there from the moment its creation begins until its deletion has succeeded.
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    existing: dict[str, Step] = field(default_factory=dict)
 
-    def existing(self) -> tuple[Step, ...]:
-        """Steps whose resource is there now, as far as we know."""
-        return tuple(
-            outcome.step
-            for outcome in self.outcomes.values()
-            if outcome.error is None and outcome.step.action is not Action.DELETE
-        )
+    def saw(self, plan: Plan) -> None:
+        """A plan tells what is there."""
+        self.existing |= {step.key: step for step in plan if step.observed is not None}
 
 
 class ApplyFailed(AwsError):  # noqa: N818 - the name of an outcome
@@ -63,6 +63,7 @@ def apply(
 
     def work(key: str) -> None:
         step = steps[key]
+        progress.existing[key] = step
         identities[key] = _carry_out(aws, step)
 
     def before(key: str) -> bool:
@@ -87,7 +88,7 @@ def apply(
     return Plan(tuple(steps[step.key] for step in plan))
 
 
-def destroy(aws: Aws, plan: Plan, report: Callable[[Outcome], None]) -> tuple[Outcome, ...]:
+def destroy(aws: Aws, plan: Plan, report: Callable[[Outcome], None], progress: Progress) -> tuple[Outcome, ...]:
     """Delete in reverse order. A failure spares what the thing still standing needs; the rest goes on.
 
     Answers what failed or had to be left for it.
@@ -104,6 +105,8 @@ def destroy(aws: Aws, plan: Plan, report: Callable[[Outcome], None]) -> tuple[Ou
         outcome = Outcome(steps[key], error=error)
         if error is not None:
             failures[key] = outcome
+        elif steps[key].action is Action.DELETE:
+            progress.existing.pop(key, None)
         if steps[key].action is not Action.ABSENT:
             report(outcome)
         return error is None

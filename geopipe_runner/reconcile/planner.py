@@ -71,7 +71,7 @@ def _doom(resource: Resource, seen: Seen, owner: str, groups: Collection[str]) -
         return Step(resource, Action.KEEP, found, reason=_whose(found))
     if found.adopted:
         return Step(resource, Action.KEEP, found, reason="it was adopted")
-    if resource.group not in groups:
+    if not set(resource.groups) & set(groups):
         return Step(resource, Action.KEEP, found)  # by choice, which needs no reason
     return Step(resource, Action.DELETE, found)
 
@@ -87,9 +87,16 @@ def _spare_needed(steps: tuple[Step, ...]) -> list[Step]:
         for need in step.resource.needs:
             if by_key[need].action is Action.DELETE:
                 reason = f"{step.resource.kind.label} {step.resource.name} is kept and needs it"
-                by_key[need] = Step(by_key[need].resource, Action.KEEP, by_key[need].observed, reason=reason)
-                spared.add(need)
+                for key in _together(by_key[need], by_key):
+                    by_key[key] = replace(by_key[key], action=Action.KEEP, reason=reason)
+                    spared.add(key)
     return [by_key[step.key] for step in steps]
+
+
+def _together(step: Step, by_key: Mapping[str, Step]) -> list[str]:
+    """What goes with a step, goes or stays with it: a role without its policy is no use."""
+    group = step.resource.group
+    return [key for key, other in by_key.items() if other.action is Action.DELETE and other.resource.group == group]
 
 
 def _whose(found: Observed) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from datetime import UTC, datetime
 from typing import TextIO
 
-from ..errors import InterruptedByUser
+from ..errors import InterruptedByUser, OutputClosed
 from ..reconcile.model import Step
 from . import error_text
 from .documents import event_document
@@ -27,7 +28,11 @@ class JsonReport:
         document = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event_document(event)}
         line = json.dumps(document, ensure_ascii=False)
         with self._lock:
-            print(line, file=self._out, flush=True)
+            try:
+                print(line, file=self._out, flush=True)
+            except OSError as error:
+                self._out = io.StringIO()  # what follows is said to nobody
+                raise OutputClosed(f"Standard output was closed: {error.strerror}.") from None
             if isinstance(event, Failed):
                 error_text.show(event.error, self._err)  # whoever reads the log of a job looks there
 
@@ -37,4 +42,3 @@ class JsonReport:
 
     def close(self) -> None:
         """Everything is written already."""
-        self._out.flush()

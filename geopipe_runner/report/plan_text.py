@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..config.model import Config
 from ..kinds.base import MISSING, Change
 from ..reconcile.model import Action, Plan, Step
 from .paint import Paint
@@ -44,11 +43,6 @@ def summary(plan: Plan) -> str:
     )
     more = {Action.ADOPT: "to adopt", Action.REFUSE: "refused", Action.ORPHAN: "left behind"}
     return text + "".join(f", {count[action]} {words}" for action, words in more.items() if count[action]) + "."
-
-
-def where(config: Config, account_line: str) -> str:
-    """Which deployment, where."""
-    return f"Deployment {config.deployment} in {account_line}"
 
 
 def _step(step: Step, width: int, paint: Paint) -> Iterator[str]:

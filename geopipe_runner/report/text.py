@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from ..errors import InterruptedByUser
+from ..errors import InterruptedByUser, OutputClosed
 from ..pipeline.execution import ExecutionView
 from ..pipeline.results import as_csv
 from ..reconcile.model import Action, Step
@@ -87,13 +88,19 @@ class TextReport:
         """Leave the terminal as it was."""
         with self._lock:
             self._stop_following()
-            self._out.flush()
 
     def _say(self, text: str = "") -> None:
         if self._live is not None:
             self._live.print_above(text)
         else:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        try:
             print(text, file=self._out, flush=True)
+        except OSError as error:
+            self._out = io.StringIO()  # what follows is said to nobody
+            raise OutputClosed(f"Standard output was closed: {error.strerror}.") from None
 
     def _block(self, *lines: str) -> None:
         for line in (RULE, *lines, RULE):
@@ -109,6 +116,8 @@ class TextReport:
             f"Deployment {event.config.deployment} in account {account.account_id}, {account.region}{endpoint}"
             f" (from {event.config.path.name})"
         )
+        if event.config.target == "aws":
+            self._say(f"as {account.caller_arn}")
         for line in plan_text.lines(event.plan, self._paint):
             self._say(line)
 
@@ -186,7 +195,6 @@ class TextReport:
     def _failed(self, event: events.Failed) -> None:
         self._close_sections()
         self._stop_following()
-        self._out.flush()
         error_text.show(event.error, self._err)
 
     def _close_sections(self) -> None:

@@ -1,1 +1,1 @@
-"""The stages of a command, each a module: what they share is the `Session`."""
+"""The stages of a command, each a module: what they share is the `Work`."""

@@ -13,8 +13,8 @@ from ..reconcile.applier import Outcome, destroy
 from ..reconcile.model import Action, Plan, Step
 from ..report.events import CleanupPlanned, Deleted, Note
 from . import pruning
-from .session import Session
 from .stopping import stop_executions
+from .work import Work
 
 GROUPS: tuple[CleanupItem, ...] = get_args(CleanupItem)
 
@@ -32,75 +32,76 @@ class Demolition:
         return Plan((*self.plan.steps, *orphans.doomed(self.left_behind).steps))
 
 
-def plan(session: Session) -> Demolition:
+def plan(work: Work) -> Demolition:
     """What is there, what the user (or the policy) wants gone, and what must then stay. Reads only."""
-    seen, left_behind = pruning.look(session)
-    everything = planner.plan_cleanup(session.blueprint, seen, GROUPS)
-    made = planner.plan_cleanup(session.blueprint, seen, _chosen(session, everything))
-    chosen = _chosen_orphans(session, left_behind)
-    session.report.tell(CleanupPlanned(made))
+    seen, left_behind = pruning.look(work)
+    everything = planner.plan_cleanup(work.blueprint, seen, GROUPS)
+    work.state.progress.saw(everything)
+    made = planner.plan_cleanup(work.blueprint, seen, _chosen(work, everything))
+    chosen = _chosen_orphans(work, left_behind)
+    work.report.tell(CleanupPlanned(made))
     return Demolition(made, chosen)
 
 
-def plan_all(session: Session) -> Demolition:
+def plan_all(work: Work) -> Demolition:
     """What the policy would have gone; `ask` counts as all, since nobody is asked. Reads only."""
-    seen, left_behind = pruning.look(session)
-    policy = session.options.cleanup_policy(session.config)
+    seen, left_behind = pruning.look(work)
+    policy = work.options.cleanup_policy(work.config)
     everything = policy in ("ask", "all")
     groups = GROUPS if everything else () if policy == "none" else policy
-    chosen = left_behind if everything or session.options.prune else ()
-    return Demolition(planner.plan_cleanup(session.blueprint, seen, groups), chosen)
+    chosen = left_behind if everything or work.options.prune else ()
+    return Demolition(planner.plan_cleanup(work.blueprint, seen, groups), chosen)
 
 
-def carry_out(session: Session, made: Demolition) -> None:
+def carry_out(work: Work, made: Demolition) -> None:
     """Delete what the plan says. Raises AwsError listing what could not be deleted, and why."""
-    _stop_what_runs(session, made.plan)
-    failures = destroy(session.aws, made.plan, lambda outcome: session.report.tell(Deleted(outcome)))
-    pruning.delete(session, made.left_behind)
+    _stop_what_runs(work, made.plan)
+    failures = destroy(work.aws, made.plan, lambda outcome: work.report.tell(Deleted(outcome)), work.state.progress)
+    pruning.delete(work, made.left_behind)
     if failures:
         raise AwsError(_remaining(failures), "Mend the causes and run `cleanup` again.")
 
 
-def _chosen_orphans(session: Session, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
-    policy = session.options.cleanup_policy(session.config)
-    if policy == "all" or session.options.prune:
+def _chosen_orphans(work: Work, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
+    policy = work.options.cleanup_policy(work.config)
+    if policy == "all" or work.options.prune:
         return left_behind
-    if policy != "ask" or not session.options.interactive:
+    if policy != "ask" or not work.options.interactive:
         return ()
-    return pruning.ask_about(session, left_behind)
+    return pruning.ask_about(work, left_behind)
 
 
-def _stop_what_runs(session: Session, made: Plan) -> None:
+def _stop_what_runs(work: Work, made: Plan) -> None:
     """Executions need queue, function and bucket; a pipeline that stays may run on, but not our executions."""
     going = {step.key for step in made.having(Action.DELETE)}
     pipeline = made.step("pipeline")
     if pipeline is None or pipeline.observed is None or not going & {"pipeline", "queue", "function", "bucket"}:
         return
-    stop_executions(session, session.config.pipeline.name, only_ours="pipeline" not in going)
+    stop_executions(work, work.config.pipeline.name, only_ours="pipeline" not in going)
 
 
-def _chosen(session: Session, everything: Plan) -> tuple[CleanupItem, ...]:
-    policy = session.options.cleanup_policy(session.config)
+def _chosen(work: Work, everything: Plan) -> tuple[CleanupItem, ...]:
+    policy = work.options.cleanup_policy(work.config)
     if policy == "all":
         return GROUPS
     if policy == "none":
         return ()
     if policy != "ask":
         return policy
-    there = {step.resource.group for step in everything.having(Action.DELETE)}
-    questions = {group: text for group, text in _questions(session, everything).items() if group in there}
-    if not session.options.interactive:
+    there = {group for step in everything.having(Action.DELETE) for group in step.resource.groups}
+    questions = {group: text for group, text in _questions(work, everything).items() if group in there}
+    if not work.options.interactive:
         if questions:
-            session.report.tell(Note("Everything is kept: the policy is `ask` and nobody is there to ask."))
+            work.report.tell(Note("Everything is kept: the policy is `ask` and nobody is there to ask."))
         return ()
-    return tuple(group for group, text in questions.items() if session.report.ask(f"{text}? (y/n)"))
+    return tuple(group for group, text in questions.items() if work.report.ask(f"{text}? (y/n)"))
 
 
-def _questions(session: Session, everything: Plan) -> dict[CleanupItem, str]:
-    config = session.config
+def _questions(work: Work, everything: Plan) -> dict[CleanupItem, str]:
+    config = work.config
     return {
         "pipeline": f"Delete pipeline {config.pipeline.name}",
-        "queue": f"Delete queue {session.blueprint.deployment.queue_url}",
+        "queue": f"Delete queue {work.blueprint.deployment.queue_url}",
         "bucket": f"Delete S3 bucket {config.bucket.name}",
         "function": f"Delete Lambda function {config.function.name}",
         "lambda_role": f"Delete role {config.iam.lambda_role.name}",

@@ -3,74 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 
-from ..aws.failures import AWS_ERRORS, credentials_expired
+from ..aws.failures import AWS_ERRORS, credentials_expired, reason
 from ..aws.polling import TimedOut
 from ..errors import AwsError, ExecutionFailed, RefusedError
 from ..jobs import JOBS
-from ..jobs.reverse_geocoding import output_prefix
 from ..pipeline import execution, request, results
 from ..pipeline.execution import ExecutionView
 from ..pipeline.run import new_run_id
+from ..reconcile.model import Action, Plan
 from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
-from .session import Session
+from .work import Work
 
 _LOG_LINES = 15
+_LOG_PATIENCE = 5.0
+"""Seconds within which a function's last lines should have come; AWS gives no sign of it."""
+
 _RIGHTS = frozenset({"iam_role", "iam_policy"})
 _DENIED = re.compile(r"AccessDenied|not authorized|could not assume|cannot be assumed", re.IGNORECASE)
-_PROPAGATION_PAUSE = 10.0
+_FIRST_PAUSE = 10.0
+_SHAPES_THE_RUN = frozenset({"input", "function", "pipeline"})
 
 
-def run_pipeline(session: Session) -> None:
-    """Execute and show the results. Raises ExecutionFailed with everything known about why."""
-    definition = session.blueprint.deployment.artifacts.definition or {}
-    found = _resumable(session, definition)
-    run_id = found.run_id if found else new_run_id()
-    ended = _run(session, definition, run_id, found)
-    deadline = session.aws.retrier.time.clock() + session.config.iam.propagation_timeout
-    while not ended.succeeded:
-        failed = execution.view(session.aws, ended.arn, with_steps=True)
-        if not _only_early(session, failed, deadline):
-            raise explain(session, failed)
-        session.report.tell(Note("A new role or policy is not known everywhere yet; the execution is run again."))
-        session.aws.retrier.time.sleep(_PROPAGATION_PAUSE)
-        run_id = new_run_id()
-        ended = _run(session, definition, run_id, None)
-    _show_results(session, run_id)
-    session.report.tell(StudioInstructions(session.config.pipeline.name, session.config.region))
+def find_resumable(work: Work, plan: Plan) -> ExecutionView | None:
+    """The unfinished execution to go on with, looked for before anything is changed under it. Reads only.
 
-
-def explain(session: Session, view: ExecutionView) -> ExecutionFailed:
-    """Why an execution did not succeed: its steps, the job, the function's last words."""
-    lines = [f"Pipeline execution {view.arn} ended {view.status}."]
-    if view.failure:
-        lines.append(f"Reason: {view.failure}")
-    for step in view.steps:
-        if step.status == "Failed":
-            lines.append(f"Step {step.name} failed: {step.failure}")
-    job = JOBS[session.config.job.kind].failure(session.aws, view.outputs)
-    if job:
-        lines.append(job)
-    log_group = session.config.function.log_group
-    logged = execution.log_lines(session.aws, log_group, view.started, _LOG_LINES)
-    if logged:
-        lines.append(f"Last lines of {log_group}:")
-        lines += [f"    {line}" for line in logged]
-    return ExecutionFailed("\n".join(lines), "Mend the cause and run the same command again.")
-
-
-def _resumable(session: Session, definition: Mapping[str, object]) -> ExecutionView | None:
-    """The unfinished execution to go on with. Raises RefusedError beside a different one, unless told otherwise."""
-    if session.options.start_new:
+    Raises RefusedError beside a different one, unless told otherwise.
+    """
+    pipeline = plan.step("pipeline")
+    if work.options.start_new or pipeline is None or pipeline.action is Action.CREATE:
         return None
+    definition = work.blueprint.deployment.artifacts.definition or {}
+    same = not any(step.writes and step.key in _SHAPES_THE_RUN for step in plan)
     others = []
-    for found in execution.unfinished(session.aws, session.config.pipeline.name):
-        wanted = request.parameters(session.blueprint.deployment, definition, found.run_id)
-        if execution.is_same_work(session.aws, found, definition, wanted):
+    for found in execution.unfinished(work.aws, work.config.pipeline.name):
+        wanted = request.parameters(work.blueprint.deployment, definition, found.run_id)
+        if same and execution.is_same_work(work.aws, found, definition, wanted):
             return found
         others.append(found)
-    if others and not _start_beside(session, others):
+    if others and not _start_beside(work, others):
         raise RefusedError(
             f"{len(others)} other execution(s) of this pipeline have not ended: "
             + ", ".join(f"{other.arn} ({other.status})" for other in others),
@@ -79,47 +51,108 @@ def _resumable(session: Session, definition: Mapping[str, object]) -> ExecutionV
     return None
 
 
-def _start_beside(session: Session, others: list[ExecutionView]) -> bool:
-    if not session.options.interactive:
+def run_pipeline(work: Work, found: ExecutionView | None) -> None:
+    """Execute, or go on with `found`, and show the results. Raises ExecutionFailed with everything known about why."""
+    run_id = found.run_id if found else new_run_id()
+    ended = _run(work, run_id, found)
+    deadline = work.aws.retrier.time.clock() + work.config.iam.propagation_timeout
+    pause = _FIRST_PAUSE
+    while not ended.succeeded:
+        failed = execution.view(work.aws, ended.arn, with_steps=True)
+        if not _only_early(work, failed) or work.aws.retrier.time.clock() + pause > deadline:
+            raise explain(work, failed)
+        work.report.tell(
+            Note(f"A new role or policy is not known everywhere yet; the execution is run again in {pause:.0f} s.")
+        )
+        work.aws.retrier.time.sleep(pause)
+        pause *= 2  # each try is paid for
+        run_id = new_run_id()
+        ended = _run(work, run_id, None)
+    _show_results(work, run_id)
+    work.report.tell(StudioInstructions(work.config.pipeline.name, work.config.region))
+
+
+def explain(work: Work, view: ExecutionView) -> ExecutionFailed:
+    """Why an execution did not succeed: its steps, the job, the function's last words."""
+    lines = [f"Pipeline execution {view.arn} ended {view.status}."]
+    if view.failure:
+        lines.append(f"Reason: {view.failure}")
+    lines += [f"Step {step.name} failed: {step.failure}" for step in view.steps if step.status == "Failed"]
+    lines += _what_can_be_read("the job", lambda: _job_lines(work, view))
+    lines += _what_can_be_read("the function's log", lambda: _log_lines(work, view))
+    return ExecutionFailed("\n".join(lines), "Mend the cause and run the same command again.")
+
+
+def _start_beside(work: Work, others: list[ExecutionView]) -> bool:
+    if not work.options.interactive:
         return False
     for other in others:
-        session.report.tell(Note(f"Execution {other.arn} is {other.status}, started {other.started}."))
-    return session.report.ask("It does something else than this run would. Start another one beside it? (y/n)")
+        work.report.tell(Note(f"Execution {other.arn} is {other.status}, started {other.started}."))
+    return work.report.ask("It does something else than this run would. Start another one beside it? (y/n)")
 
 
-def _run(session: Session, definition: Mapping[str, object], run_id: str, found: ExecutionView | None) -> ExecutionView:
-    arn = found.arn if found else _start(session, run_id, definition)
-    session.state.execution_arn, session.state.finished = arn, False
-    session.report.tell(ExecutionStarted(arn, run_id, resumed=found is not None))
-    ended = _follow(session, arn)
-    session.state.finished = True
-    session.report.tell(ExecutionEnded(ended))
+def _what_can_be_read(what: str, read: Callable[[], list[str]]) -> list[str]:
+    """An explanation that cannot be completed is still one."""
+    try:
+        return read()
+    except AWS_ERRORS as error:
+        return [f"({what} could not be read: {reason(error)})"]
+
+
+def _job_lines(work: Work, view: ExecutionView) -> list[str]:
+    told = JOBS[work.config.job.kind].failure(work.aws, view.outputs)
+    return [told] if told else []
+
+
+def _log_lines(work: Work, view: ExecutionView) -> list[str]:
+    """The function's last lines. They arrive late, so a failed call of the function is worth a moment's wait."""
+    group = work.config.function.log_group
+    called = any(step.kind == "Lambda" for step in view.steps)
+
+    def read() -> tuple[str, ...]:
+        return execution.log_lines(work.aws, group, view.started, _LOG_LINES)
+
+    try:
+        logged = work.aws.retrier.poll(read, bool, every=0.5, within=_LOG_PATIENCE) if called else read()
+    except TimedOut:
+        return []
+    return [f"Last lines of {group}:", *(f"    {line}" for line in logged)] if logged else []
+
+
+def _run(work: Work, run_id: str, found: ExecutionView | None) -> ExecutionView:
+    arn = found.arn if found else _start(work, run_id)
+    work.state.running = arn
+    work.report.tell(ExecutionStarted(arn, run_id, resumed=found is not None))
+    ended = _follow(work, arn)
+    work.state.running = ""
+    work.report.tell(ExecutionEnded(ended))
     return ended
 
 
-def _only_early(session: Session, failed: ExecutionView, deadline: float) -> bool:
+def _only_early(work: Work, failed: ExecutionView) -> bool:
     """Whether a step failed for a right that this command granted a moment ago and IAM has yet to spread."""
-    outcomes = session.state.progress.outcomes.values()
+    outcomes = work.state.progress.outcomes.values()
     granted = any(outcome.step.writes and outcome.step.resource.kind.name in _RIGHTS for outcome in outcomes)
     denied = any(_DENIED.search(step.failure) for step in failed.steps if step.status == "Failed")
-    return granted and denied and session.aws.retrier.time.clock() < deadline
+    return granted and denied
 
 
-def _start(session: Session, run_id: str, definition: Mapping[str, object]) -> str:
-    parameters = request.parameters(session.blueprint.deployment, definition, run_id)
-    return execution.start(session.aws, session.config.pipeline.name, run_id, parameters)
+def _start(work: Work, run_id: str) -> str:
+    definition = work.blueprint.deployment.artifacts.definition or {}
+    parameters = request.parameters(work.blueprint.deployment, definition, run_id)
+    return execution.start(work.aws, work.config.pipeline.name, run_id, parameters)
 
 
-def _follow(session: Session, arn: str) -> ExecutionView:
-    settings = session.config.execution
+def _follow(work: Work, arn: str) -> ExecutionView:
+    settings = work.config.execution
     try:
         return execution.follow(
-            session.aws,
+            work.aws,
             arn,
             every=settings.poll_interval,
             within=settings.timeout,
-            with_steps=session.options.with_steps,
-            seen=lambda view: session.report.tell(ExecutionSeen(view)),
+            with_steps=work.options.with_steps,
+            seen=lambda view: work.report.tell(ExecutionSeen(view)),
         )
     except TimedOut:
         raise ExecutionFailed(
@@ -139,12 +172,12 @@ class CredentialsExpired(AwsError):  # noqa: N818 - the name of an event
     """We may not look any more; what runs, runs on."""
 
 
-def _show_results(session: Session, run_id: str) -> None:
-    config = session.config
+def _show_results(work: Work, run_id: str) -> None:
+    config = work.config
     job = JOBS[config.job.kind]
-    prefix = output_prefix(session.blueprint.deployment, run_id)
-    keys = results.find(session.aws, config.bucket.name, prefix, job.results)
+    prefix = job.output_prefix(work.blueprint.deployment, run_id)
+    keys = results.find(work.aws, config.bucket.name, prefix, job.results)
     read = results.read(
-        session.aws, config.bucket.name, keys, job.results, config.output.preview_rows, session.options.output_dir
+        work.aws, config.bucket.name, keys, job.results, config.output.preview_rows, work.options.output_dir
     )
-    session.report.tell(ResultsRead(read))
+    work.report.tell(ResultsRead(read))

@@ -13,40 +13,42 @@ from ..reconcile.applier import destroy
 from ..reconcile.graph import in_parallel
 from ..reconcile.model import Step
 from ..report.events import Deleted, Note
-from .session import Session
 from .stopping import stop_executions
+from .work import Work
 
 
-def look(session: Session) -> tuple[planner.Seen, tuple[Step, ...]]:
+def look(work: Work) -> tuple[planner.Seen, tuple[Step, ...]]:
     """What is there of the blueprint's resources, and what else is ours; both are looked for at the same time."""
-    aws, blueprint = session.aws, session.blueprint
+    aws, blueprint = work.aws, work.blueprint
     looks: dict[str, Callable[[], Any]] = {
         "seen": partial(planner.observe, aws, blueprint.resources),
-        "arns": partial(_search, session),
+        "arns": partial(_search, work),
     }
     found = in_parallel(looks)
     return found["seen"], orphans.find(aws, blueprint, found["seen"], found["arns"])
 
 
-def carry_out(session: Session, left_behind: tuple[Step, ...]) -> None:
+def carry_out(work: Work, left_behind: tuple[Step, ...]) -> None:
     """Delete what is to go, by option or by asking. Raises AwsError naming what could not be deleted."""
-    if session.options.prune:
-        delete(session, left_behind)
-    elif session.options.interactive:
-        delete(session, ask_about(session, left_behind))
+    if work.options.prune:
+        delete(work, left_behind)
+    elif work.options.interactive:
+        delete(work, ask_about(work, left_behind))
 
 
-def ask_about(session: Session, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
+def ask_about(work: Work, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
     """Those that the user wants deleted."""
-    return tuple(step for step in left_behind if session.report.ask(_question(step)))
+    return tuple(step for step in left_behind if work.report.ask(_question(step)))
 
 
-def delete(session: Session, chosen: tuple[Step, ...]) -> None:
+def delete(work: Work, chosen: tuple[Step, ...]) -> None:
     """Delete these, pipelines' executions stopped first."""
     for step in chosen:
         if step.resource.kind.name == "sagemaker_pipeline":
-            stop_executions(session, step.resource.name)
-    failures = destroy(session.aws, orphans.doomed(chosen), lambda outcome: session.report.tell(Deleted(outcome)))
+            stop_executions(work, step.resource.name)
+    failures = destroy(
+        work.aws, orphans.doomed(chosen), lambda outcome: work.report.tell(Deleted(outcome)), work.state.progress
+    )
     if failures:
         lines = [
             f"  {failed.step.resource.kind.label} {failed.step.resource.name}: {reason(failed.error)}"
@@ -56,12 +58,12 @@ def delete(session: Session, chosen: tuple[Step, ...]) -> None:
         raise AwsError("These were left behind and could not be deleted:\n" + "\n".join(lines))
 
 
-def _search(session: Session) -> frozenset[str]:
+def _search(work: Work) -> frozenset[str]:
     """The ARNs of everything that is ours; none, with a warning, for a caller who may not search."""
     try:
-        return orphans.search(session.aws, session.blueprint)
+        return orphans.search(work.aws, work.blueprint)
     except orphans.NotAllowedToSearchError as error:
-        session.report.tell(
+        work.report.tell(
             Note(f"Warning: not allowed {error.operation}, so what earlier configurations left behind stays unknown.")
         )
         return frozenset()

@@ -7,41 +7,45 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..errors import RefusedError, UsageError
+from ..jobs import JOBS
 from ..reconcile import orphans, planner
 from ..reconcile.applier import apply
 from ..reconcile.blueprint import settled
 from ..reconcile.model import Action, Plan, Step
 from ..report.events import Note, Planned, SetupBegins, StepDone
 from . import pruning
-from .session import Session
+from .work import Work
 
 
 @dataclass(frozen=True)
 class Intent:
     """What is to be done: the plan, and what earlier configurations left behind.
 
-    `session` knows the roles' real ARNs, which only looking could tell.
+    `work` knows the roles' real ARNs, which only looking could tell.
     """
 
-    session: Session
+    work: Work
     plan: Plan
     left_behind: tuple[Step, ...]
 
     @property
     def shown(self) -> Plan:
         """Everything the user should see."""
-        doomed = orphans.doomed(self.left_behind).steps if self.session.options.prune else self.left_behind
+        doomed = orphans.doomed(self.left_behind).steps if self.work.options.prune else self.left_behind
         return Plan((*self.plan.steps, *doomed))
 
 
-def plan(session: Session) -> Intent:
+def plan(work: Work) -> Intent:
     """Observe, compare, and show the plan. Nothing is changed."""
-    _check_adopted(session)
-    seen, left_behind = pruning.look(session)
-    blueprint = settled(session.blueprint, seen)
-    made = planner.plan(blueprint, seen, session.options.adopt)
-    intent = Intent(replace(session, blueprint=blueprint), made, left_behind)
-    session.report.tell(Planned(session.config, session.aws.account, intent.shown))
+    _check_adopted(work)
+    seen, left_behind = pruning.look(work)
+    blueprint = settled(work.blueprint, seen)
+    made = planner.plan(blueprint, seen, work.options.adopt)
+    intent = Intent(replace(work, blueprint=blueprint), made, left_behind)
+    work.state.progress.saw(made)
+    work.report.tell(Planned(work.config, work.aws.account, intent.shown))
+    if warning := JOBS[work.config.job.kind].warning(work.aws):
+        work.report.tell(Note(f"Warning: {warning}"))
     return intent
 
 
@@ -57,42 +61,42 @@ def refuse_foreign(made: Plan) -> None:
         )
 
 
-def carry_out(intent: Intent) -> Session:
-    """Apply the plan and show each section. Answers the session to go on with."""
+def carry_out(intent: Intent) -> Work:
+    """Apply the plan and show each section. Answers the work to go on with."""
     intent = _ask_about_foreign(intent)
     refuse_foreign(intent.plan)
-    session, report = intent.session, intent.session.report
-    report.tell(SetupBegins(session.config, intent.plan))
+    work, report = intent.work, intent.work.report
+    report.tell(SetupBegins(work.config, intent.plan))
     apply(
-        session.aws,
+        work.aws,
         intent.plan,
         lambda outcome: report.tell(StepDone(outcome)),
-        partial(_approve, session),
-        session.state.progress,
+        partial(_approve, work),
+        work.state.progress,
     )
-    pruning.carry_out(session, intent.left_behind)
-    return session
+    pruning.carry_out(work, intent.left_behind)
+    return work
 
 
-def _check_adopted(session: Session) -> None:
-    known = [resource.key for resource in session.blueprint.resources]
-    unknown = sorted(set(session.options.adopt) - set(known))
+def _check_adopted(work: Work) -> None:
+    known = [resource.key for resource in work.blueprint.resources]
+    unknown = sorted(set(work.options.adopt) - set(known))
     if unknown:
         raise UsageError(f"--adopt names unknown resources: {', '.join(unknown)}", f"There are: {', '.join(known)}.")
 
 
 def _ask_about_foreign(intent: Intent) -> Intent:
     """Interactively, what is refused may be taken over instead."""
-    session = intent.session
+    work = intent.work
     refused = intent.plan.having(Action.REFUSE)
-    if not refused or not session.options.interactive:
+    if not refused or not work.options.interactive:
         return intent
-    wanted = [step.key for step in refused if session.report.ask(_adopt_question(step))]
-    return plan(_adopting(session, wanted)) if wanted else intent
+    wanted = [step.key for step in refused if work.report.ask(_adopt_question(step))]
+    return plan(_adopting(work, wanted)) if wanted else intent
 
 
-def _adopting(session: Session, keys: Collection[str]) -> Session:
-    return replace(session, options=replace(session.options, adopt=session.options.adopt | frozenset(keys)))
+def _adopting(work: Work, keys: Collection[str]) -> Work:
+    return replace(work, options=replace(work.options, adopt=work.options.adopt | frozenset(keys)))
 
 
 def _adopt_question(step: Step) -> str:
@@ -103,11 +107,11 @@ def _adopt_question(step: Step) -> str:
     )
 
 
-def _approve(session: Session, step: Step) -> bool:
+def _approve(work: Work, step: Step) -> bool:
     if step.key != "function" or step.action is not Action.UPDATE:
         return True
     name = step.resource.name
-    if session.options.interactive:
-        return session.report.ask(f"The Lambda function {name} already exists, do you want to update it?", about=step)
-    session.report.tell(Note(f"The Lambda function {name} exists and differs; it is updated (non-interactive)."))
+    if work.options.interactive:
+        return work.report.ask(f"The Lambda function {name} already exists, do you want to update it?", about=step)
+    work.report.tell(Note(f"The Lambda function {name} exists and differs; it is updated (non-interactive)."))
     return True

@@ -7,26 +7,28 @@ from ..errors import AwsError
 from ..pipeline import execution
 from ..pipeline.run import is_run_id
 from ..report.events import Note
-from .session import Session
+from .work import Work
 
 _STOP_WITHIN = 900.0
 
 
-def stop_executions(session: Session, pipeline: str, *, only_ours: bool = False) -> None:
+def stop_executions(work: Work, pipeline: str, *, only_ours: bool = False) -> None:
     """Stop every unfinished execution of `pipeline` and see it end; `only_ours`: those that carry a run id.
 
     Raises AwsError when one does not end.
     """
-    every = session.config.execution.poll_interval
+    every = work.config.execution.poll_interval
     patience = min(30.0, max(2.0, 5 * every))
-    for found in list(execution.unfinished(session.aws, pipeline)):
+    for found in list(execution.unfinished(work.aws, pipeline)):
         if only_ours and not is_run_id(found.run_id):
             continue
-        session.report.tell(Note(f"Stopping execution {found.arn}."))
+        work.report.tell(Note(f"Stopping execution {found.arn}."))
         try:
-            execution.stop(session.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
+            execution.stop(work.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
         except TimedOut:
             raise AwsError(
                 f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s, so nothing was deleted.",
                 "Its queue and function must stay until it has. Run `cleanup` again later.",
             ) from None
+        if found.arn == work.state.running:
+            work.state.running = ""

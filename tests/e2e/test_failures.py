@@ -154,9 +154,64 @@ def test_sigterm_cleans_up_when_the_policy_is_all(workplace: Workplace, start_st
     process = workplace.start(config, "--non-interactive", "--cleanup=all")
     _wait_for(process, "Execution status is Executing.")
     process.terminate()
-    process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert standing.inventory() == {}
+    assert "Terminated. \n" not in rest and "goes on" not in rest and "Nothing is there." in rest
+
+
+def test_output_nobody_reads_is_like_sigterm(workplace: Workplace, standing: Standing) -> None:
+    command = " ".join(workplace.command(workplace.config(endpoint=standing.url), "--non-interactive", "--cleanup=all"))
+    script = f"set -o pipefail; {command} | head -40 >/dev/null"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=90)
+    assert done.returncode == 130
+    assert "Standard output was closed" in done.stderr and "Traceback" not in done.stderr
+    assert standing.inventory() == {}
+
+
+def test_a_refusal_is_never_followed_by_a_clean_up(workplace: Workplace, start_standing: StartStanding) -> None:
+    """Neither beside a running execution of other work, nor where something is not ours."""
+    standing = start_standing("--job-seconds", "600")
+    first = workplace.start(workplace.config(endpoint=standing.url), "--non-interactive", "--cleanup=none")
+    _wait_for(first, "Execution status is Executing.")
+    first.kill()
+    first.communicate(timeout=30)
+    there = standing.inventory()
+    other = workplace.config(endpoint=standing.url, job={"longitude_column": "Longitude", "latitude_column": "Lat"})
+    beside = workplace.geopipe(other, "--non-interactive", "--cleanup=all")
+    assert beside.returncode == 5 and "--new" in beside.stderr
+    assert standing.inventory() == there
+    url = standing.client("sqs").get_queue_url(QueueName="sagemaker-sdk-example-queue")["QueueUrl"]
+    standing.client("sqs").untag_queue(QueueUrl=url, TagKeys=["geopipe:deployment"])
+    foreign = workplace.geopipe(workplace.config(endpoint=standing.url), "--non-interactive", "--cleanup=all")
+    assert foreign.returncode == 5 and "--adopt queue" in foreign.stderr
+    assert standing.inventory() == there
+
+
+def test_an_input_that_changed_is_not_resumed(workplace: Workplace, start_standing: StartStanding) -> None:
+    """The results would be those of another file."""
+    standing = start_standing("--job-seconds", "600")
+    source = workplace.folder / "points.csv"
+    source.write_text("Longitude,Latitude\n2.2945,48.8584\n")
+    config = workplace.config(endpoint=standing.url, input={"source": str(source)})
+    first = workplace.start(config, "--non-interactive", "--cleanup=none")
+    _wait_for(first, "Execution status is Executing.")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+    source.write_text("Longitude,Latitude\n151.2093,-33.8688\n")
+    before = standing.mutating_calls()
+    again = workplace.geopipe(config, "--non-interactive")
+    assert again.returncode == 5 and "have not ended" in again.stderr
+    made = {call for call, count in standing.mutating_calls().items() if count != before.get(call)}
+    assert made <= {"sqs:ChangeMessageVisibility", "sagemaker-geospatial:StartVectorEnrichmentJob"}  # the function's
+
+
+def test_results_that_cannot_be_saved_cost_nothing(workplace: Workplace, standing: Standing) -> None:
+    (workplace.folder / "file").write_text("")
+    config = workplace.config(endpoint=standing.url)
+    done = workplace.geopipe(config, "--non-interactive", "--cleanup=all", "--output-dir", workplace.folder / "file/x")
+    assert done.returncode == 1 and "--output-dir" in done.stderr
+    assert standing.mutating_calls() == {}
 
 
 def test_ctrl_c_of_an_embedded_run_leaves_no_process(workplace: Workplace) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_world import ROOT, StartStanding, Standing, Workplace
 from jsonschema import Draft202012Validator
+
+from e2e_world import ROOT, Standing, StartStanding, Workplace
 
 SCHEMA = json.loads((ROOT / "geopipe_runner/report/events.schema.json").read_text())
 EVENTS = Draft202012Validator(SCHEMA)

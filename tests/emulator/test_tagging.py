@@ -248,17 +248,28 @@ def test_a_page_ends_before_a_resource_whose_tags_do_not_fit(world: World) -> No
 
 
 def test_what_is_deleted_is_not_answered(world: World) -> None:
-    sqs, sagemaker = world.emulator.client("sqs"), world.emulator.client("sagemaker")
+    sqs, s3, logs = (world.emulator.client(service) for service in ("sqs", "s3", "logs"))
+    lambda_, sagemaker = world.emulator.client("lambda"), world.emulator.client("sagemaker")
     url = sqs.create_queue(QueueName="short-lived", tags=OURS)["QueueUrl"]
-    described = sagemaker.describe_pipeline(PipelineName="Ours")
-    sagemaker.create_pipeline(
-        PipelineName="Short-Lived",
-        RoleArn=described["RoleArn"],
-        PipelineDefinition=described["PipelineDefinition"],
-        Tags=as_list(OURS),
+    make_bucket(s3, "tagging-short-lived", REGION, OURS)
+    logs.create_log_group(logGroupName="/short/lived", tags=OURS)
+    mapping = lambda_.create_event_source_mapping(
+        EventSourceArn=arn("sqs", "short-lived"), FunctionName="Ours", Enabled=False, Tags=OURS
     )
-    assert {arn("sqs", "short-lived"), arn("sagemaker", "pipeline/short-lived")} <= set(world.found())
+    described = sagemaker.describe_pipeline(PipelineName="Ours")
+    copied = {name: described[name] for name in ("RoleArn", "PipelineDefinition")}
+    sagemaker.create_pipeline(PipelineName="Short-Lived", Tags=as_list(OURS), **copied)
+    assert set(world.found()) - set(world.everything) == {
+        arn("sqs", "short-lived"),
+        "arn:aws:s3:::tagging-short-lived",
+        arn("logs", "log-group:/short/lived"),
+        mapping["EventSourceMappingArn"],
+        arn("sagemaker", "pipeline/short-lived"),
+    }
+    lambda_.delete_event_source_mapping(UUID=mapping["UUID"])
     sqs.delete_queue(QueueUrl=url)
+    s3.delete_bucket(Bucket="tagging-short-lived")
+    logs.delete_log_group(logGroupName="/short/lived")
     sagemaker.delete_pipeline(PipelineName="Short-Lived")
     assert world.found() == world.everything
 

@@ -178,7 +178,8 @@ class World:
         seen = self.seen(some)
         keys = {resource.key for resource in some.resources}
         bare = Blueprint(some.deployment, tuple(_without_other_needs(r, keys) for r in some.resources))
-        return destroy(self.aws, planner.plan_cleanup(bare, seen, GROUPS), lambda _outcome: None)
+        made = planner.plan_cleanup(bare, seen, GROUPS)
+        return destroy(self.aws, made, lambda _outcome: None, Progress())
 
 
 def _without_other_needs(resource: Resource, keys: set[str]) -> Resource:

@@ -131,5 +131,5 @@ def test_every_public_method_of_the_verbs_says_what_it_does() -> None:
     (base,) = [source for source in RUNNER if source.place.parts[1:] == ("kinds", "base.py")]
     (kind,) = [node for node in base.tree.body if isinstance(node, ast.ClassDef) and node.name == "Kind"]
     verbs = {node.name: has_docstring(node) for node in kind.body if isinstance(node, ast.FunctionDef)}
-    assert set(verbs) == {"resources", "desired", "observe", "create", "update", "delete", "compare"}
+    assert set(verbs) >= {"resources", "desired", "observe", "create", "update", "delete", "compare"}
     assert all(verbs.values())

@@ -16,7 +16,17 @@ from botocore.exceptions import ClientError
 from geopipe_runner.aws.account import Account
 from geopipe_runner.config import Config, load
 from geopipe_runner.config.model import CleanupItem
-from geopipe_runner.kinds.base import Artifacts, Attributes, Change, Deployment, Kind, Observed, Resource
+from geopipe_runner.kinds.base import (
+    ADOPTED_TAG,
+    OWNER_TAG,
+    Artifacts,
+    Attributes,
+    Change,
+    Deployment,
+    Kind,
+    Observed,
+    Resource,
+)
 from geopipe_runner.reconcile.blueprint import Blueprint
 from geopipe_runner.reconcile.graph import ordered
 
@@ -93,7 +103,7 @@ class FakeAws:
 class ThingSpec:
     name: str
     attributes: Attributes
-    owner: str = "local"
+    tags: Mapping[str, str] = field(default_factory=lambda: {OWNER_TAG: "local"})
     fails: tuple[str, ...] = ()
     """The verbs that fail."""
     meanwhile: Callable[[str], object] = str
@@ -118,7 +128,7 @@ class ThingKind(Kind[ThingSpec]):
 
     def create(self, aws: Any, spec: ThingSpec) -> str:
         self._call(aws, "create", spec)
-        aws.things[spec.name] = Observed(f"id-{spec.name}", spec.attributes, spec.owner)
+        aws.things[spec.name] = Observed(f"id-{spec.name}", spec.attributes, spec.tags)
         return f"id-{spec.name}"
 
     def update(self, aws: Any, spec: ThingSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
@@ -151,9 +161,17 @@ def thing(
     return Resource(THING, key, key, group, ThingSpec(key, attributes, fails=fails, meanwhile=meanwhile), needs)
 
 
-def seen(resource: Resource, owner: str | None = "local", **attributes: Any) -> Observed:
+def seen(
+    resource: Resource, owner: str | None = "local", through: str = "", adopted: bool = False, **attributes: Any
+) -> Observed:
     """The resource as it is there, with other attributes than it should have."""
-    return Observed(f"id-{resource.key}", {**resource.spec.attributes, **attributes}, owner)
+    there = {**resource.spec.attributes, **attributes}
+    return Observed(f"id-{resource.key}", there, tags(owner, adopted), through=through)
+
+
+def tags(owner: str | None, adopted: bool = False) -> dict[str, str]:
+    """The tags that say whose something is."""
+    return {**({OWNER_TAG: owner} if owner is not None else {}), **({ADOPTED_TAG: "true"} if adopted else {})}
 
 
 def blueprint(*resources: Resource) -> Blueprint:

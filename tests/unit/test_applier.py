@@ -28,16 +28,19 @@ class Run:
         self.aws: Any = FakeAws(things)
         self.told: list[Outcome] = []
         self.progress = Progress()
+        self.adopt: tuple[str, ...] = ()
 
     def apply(self, approve: Callable[[Step], bool] = yes) -> Plan:
-        made = planner.plan(self.aws, self.blueprint)
+        observed = planner.observe(self.aws, self.blueprint.resources)
+        made = planner.plan(self.blueprint, observed, self.adopt)
         return apply(self.aws, made, self.told.append, approve, self.progress)
 
     def destroy(self) -> dict[str, str]:
         """What could not be deleted, and why."""
         observed = planner.observe(self.aws, self.blueprint.resources)
         made = planner.plan_cleanup(self.blueprint, observed, ["queue"])
-        failures = destroy(self.aws, made, self.told.append)
+        self.progress.saw(made)
+        failures = destroy(self.aws, made, self.told.append, self.progress)
         return {failure.step.key: str(failure.error) for failure in failures}
 
 
@@ -52,7 +55,7 @@ def test_in_order_and_told() -> None:
         ("c", Action.KEEP, "id-c", None),
     ]
     assert [step.action for step in made] == [Action.CREATE, Action.UPDATE, Action.KEEP]
-    assert {step.key for step in run.progress.existing()} == {"a", "b", "c"}
+    assert set(run.progress.existing) == {"a", "b", "c"}
 
 
 def test_the_second_time_nothing_is_called() -> None:
@@ -77,7 +80,7 @@ def test_a_failure_says_what_is_done_and_what_is_not_and_running_again_goes_on()
     assert caught.value.hint == "Running the same command again goes on from there."
     assert caught.value.exit_code == 1
     assert [(o.step.key, o.error is None) for o in run.told] == [("a", True), ("b", False)]
-    assert {step.key for step in run.progress.existing()} == {"a"}
+    assert set(run.progress.existing) == {"a", "b"}  # nobody knows how far the creation of b went
 
     again = Run(a, thing("b", "a"), c, **run.aws.things)
     again.apply()
@@ -150,7 +153,7 @@ def test_an_end_at_a_question_ends_it_and_progress_can_be_read() -> None:
     with pytest.raises(InterruptedByUser):
         run.apply(approve)
     assert run.aws.calls == ["create a"]
-    assert {step.key for step in run.progress.existing()} == {"a"}
+    assert set(run.progress.existing) == {"a"}
 
 
 def test_what_is_refused_is_not_touched() -> None:
@@ -158,6 +161,16 @@ def test_what_is_refused_is_not_touched() -> None:
     run = Run(a, a=seen(a, "other", size=2))
     run.apply()
     assert run.aws.calls == []
+
+
+def test_what_is_adopted_is_updated_and_marked_for_good() -> None:
+    a = thing("a", size=1)
+    run = Run(a, a=seen(a, "other", size=2))
+    run.adopt = ("a",)
+    made = run.apply()
+    assert run.aws.calls == ["update a"]
+    assert [step.action for step in made] == [Action.ADOPT]
+    assert run.aws.things["a"].attributes == {"size": 1}
 
 
 def test_deleting_runs_the_other_way() -> None:
@@ -178,7 +191,7 @@ def test_one_failure_does_not_stop_the_rest_and_spares_what_it_needs() -> None:
         "b": "left, because what needs it could not be deleted",
     }
     assert sorted(run.aws.calls) == ["delete d", "delete e", "delete f"]
-    assert set(run.aws.things) == {"a", "b", "c"}
+    assert set(run.aws.things) == set(run.progress.existing) == {"a", "b", "c"}
 
 
 def test_several_failures_are_all_told() -> None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoRegionError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoRegionError,
+    ReadTimeoutError,
+)
 from runner_fakes import answer_error
 
 from geopipe_runner.aws.failures import as_aws_error, reason, translated
@@ -62,6 +69,8 @@ def test_a_denial_points_to_the_permissions(code: str) -> None:
     ("error", "text", "hint"),
     [
         (EndpointConnectionError(endpoint_url="http://x"), "http://x", "Is the endpoint running"),
+        (ConnectionClosedError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
+        (ReadTimeoutError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
         (ConnectTimeoutError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
         (NoRegionError(), "region", ""),
     ],
@@ -83,7 +92,8 @@ def test_our_own_errors_and_bugs_pass_unchanged() -> None:
 
 def test_one_sentence_of_any_error() -> None:
     assert reason(answer_error("A", "b", "C")) == "C failed: A: b"
-    assert reason(RefusedError("not ours", "hint")) == "not ours"
+    assert reason(RefusedError("not ours.", "Choose another.")) == "not ours. Choose another."
+    assert reason(RefusedError("not ours.")) == "not ours."
     assert reason(ValueError("bug")) == "bug"
 
 
@@ -91,15 +101,21 @@ def test_exit_codes_are_the_documented_ones() -> None:
     from geopipe_runner import errors
 
     classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, GeopipeError)]
-    assert {cls.__name__: cls.exit_code for cls in classes} == {
-        "GeopipeError": 1,
-        "ConfigError": 2,
-        "TemplateError": 2,
-        "AwsError": 1,
-        "ExecutionFailed": 3,
-        "RefusedError": 5,
-        "InterruptedByUser": 130,
-    }
+    codes = {cls.__name__: cls.exit_code for cls in classes}
+    assert set(codes.values()) == {1, 2, 3, 5, 130}
+    assert (
+        codes
+        | {
+            "GeopipeError": 1,
+            "ConfigError": 2,
+            "TemplateError": 2,
+            "AwsError": 1,
+            "ExecutionFailed": 3,
+            "RefusedError": 5,
+            "InterruptedByUser": 130,
+        }
+        == codes
+    )
 
 
 def test_problems_of_a_configuration_stand_in_its_order_once() -> None:

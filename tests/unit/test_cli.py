@@ -13,7 +13,7 @@ from runner_fakes import ROOT, config
 
 from geopipe_runner import __version__, cli
 from geopipe_runner.stages.cleanup import GROUPS
-from geopipe_runner.stages.session import Options
+from geopipe_runner.stages.work import Options
 
 LOCAL = str(ROOT / "config" / "local.yaml")
 

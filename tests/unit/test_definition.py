@@ -275,6 +275,24 @@ def test_all_faults_at_once_each_with_the_file() -> None:
     assert all(line.startswith("p.json: step ") for line in lines)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        step(1, DependsOn=None),
+        step(1, DependsOn="start"),
+        step(1, OutputParameters=None),
+        step(1, OutputParameters=["status"]),
+        lambda d: d["Steps"].append({"Name": "c", "Type": "Condition", "Arguments": {"IfSteps": [{"Type": "Fail"}]}}),
+        lambda d: d["Steps"].append({"Name": "c", "Type": "Condition", "Arguments": None}),
+        lambda d: d["Steps"].append({"Name": "c", "Type": "Condition", "Arguments": {"IfSteps": None}}),
+        lambda d: d["Steps"].append({**CONDITION, "Arguments": {"IfSteps": ["x"]}}),
+        step(1, DependsOn=[["start"]]),
+    ],
+)
+def test_a_misshapen_definition_is_a_fault_and_no_traceback(change: Change) -> None:
+    assert all(isinstance(problem, str) for problem in problems(changed(change)))
+
+
 def test_references_of_a_branch_belong_to_its_steps() -> None:
     assert list(references(CONDITION)) == ["Steps.wait.OutputParameters['status']"]
     assert list(references({"Get": ["no", "reference"]})) == []

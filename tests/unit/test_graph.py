@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_fakes import thing
 
@@ -32,6 +32,7 @@ def test_an_unknown_need_is_named() -> None:
         ordered([thing("a", "nowhere")])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.integers(0, 12), st.sets(st.integers(0, 12), max_size=4), max_size=12))
 def test_any_order_without_cycles(graph: dict[int, set[int]]) -> None:
     acyclic = {key: {need for need in needs if need < key and need in graph} for key, needs in graph.items()}

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_fakes import THING, deployment, seen, shipped, thing
 
@@ -48,11 +48,13 @@ def test_differences(old: Any, new: Any, changes: list[Change]) -> None:
     assert list(differences(old, new)) == changes
 
 
+@settings(max_examples=50, deadline=None)
 @given(plain)
 def test_nothing_differs_from_itself(tree: Any) -> None:
     assert list(differences(tree, tree)) == []
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), plain), st.dictionaries(st.sampled_from("abc"), plain))
 def test_something_differs_exactly_when_they_are_not_equal(old: Any, new: Any) -> None:
     assert bool(list(differences(old, new))) == (old != new)

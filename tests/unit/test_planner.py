@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from runner_fakes import FakeAws, answer_error, blueprint, deployment, seen, thing
+from runner_fakes import FakeAws, answer_error, blueprint, deployment, seen, tags, thing
 
 from geopipe_runner.config.model import CleanupItem
 from geopipe_runner.kinds.base import Change, Observed, Resource
@@ -17,9 +19,15 @@ A = thing("a", size=1)
 
 def plan_one(observed: Observed | None) -> Step:
     aws = FakeAws({"a": observed} if observed else {})
-    (step,) = planner.plan(aws, blueprint(A))  # type: ignore[arg-type]
+    (step,) = plan(aws, A)
     assert aws.calls == []
     return step
+
+
+def plan(aws: FakeAws, *resources: Resource, adopt: tuple[str, ...] = ()) -> Plan:
+    drawn = blueprint(*resources)
+    seam: Any = aws
+    return planner.plan(drawn, planner.observe(seam, drawn.resources), adopt)
 
 
 def test_what_is_not_there_is_created() -> None:
@@ -49,9 +57,22 @@ def test_what_is_somebody_elses_is_refused_even_if_equal(owner: str | None, reas
     assert (step.action, step.reason, step.changes, step.writes) == (Action.REFUSE, reason, (), False)
 
 
+def test_what_is_somebody_elses_is_adopted_where_that_was_asked_for() -> None:
+    there = seen(A, "other", size=2)
+    (step,) = plan(FakeAws({"a": there}), A, adopt=("a",))
+    assert (step.action, step.writes, step.observed) == (Action.ADOPT, True, there)
+    assert step.resource.spec.tags == tags("local", adopted=True)
+    assert Change("size", 2, 1) in step.changes
+
+
+def test_asking_to_adopt_what_is_ours_changes_nothing() -> None:
+    (step,) = plan(FakeAws({"a": seen(A)}), A, adopt=("a",))
+    assert step.action is Action.KEEP
+
+
 def test_the_plan_is_ordered_and_reads_only() -> None:
     aws = FakeAws()
-    made = planner.plan(aws, blueprint(thing("b", "a"), thing("a")))  # type: ignore[arg-type]
+    made = plan(aws, thing("b", "a"), thing("a"))
     assert [step.key for step in made] == ["a", "b"]
     assert not aws.reading
     with pytest.raises(AssertionError, match="during a plan"), aws.read_only():
@@ -68,7 +89,7 @@ def test_an_error_of_observing_comes_out() -> None:
         def things(self, value: object) -> None: ...
 
     with pytest.raises(type(answer_error("x")), match="AccessDenied"):
-        planner.plan(Denied(), blueprint(A))  # type: ignore[arg-type]
+        plan(Denied(), A)
 
 
 def test_a_plan_answers_questions_about_itself() -> None:
@@ -83,11 +104,12 @@ def test_a_plan_answers_questions_about_itself() -> None:
 # Cleaning up, with the real resources of the shipped deployment.
 
 WHOLE = draw(deployment())
-THERE = {resource.key: Observed(resource.key, {}, "local") for resource in WHOLE.resources}
+THERE = {resource.key: Observed(resource.key, {}, tags("local")) for resource in WHOLE.resources}
 NEEDED_BY_PIPELINE = {
     "pipeline",
     "function",
     "mapping",
+    "dead_letter_mapping",
     "queue",
     "dead_letter_queue",
     "log_group",
@@ -100,7 +122,7 @@ NEEDED_BY_PIPELINE = {
 
 def kept(groups: set[CleanupItem], **owners: str | None) -> dict[str, str]:
     """What stays when all but `groups` is to go, and why."""
-    there = {**THERE, **{key: Observed(key, {}, owner) for key, owner in owners.items()}}
+    there = {**THERE, **{key: Observed(key, {}, tags(owner)) for key, owner in owners.items()}}
     made = planner.plan_cleanup(WHOLE, there, [group for group in GROUPS if group not in groups])
     assert {step.action for step in made} <= {Action.KEEP, Action.DELETE}
     return {step.key: step.reason for step in made.having(Action.KEEP)}
@@ -116,7 +138,7 @@ def test_everything_kept_is_nothing_deleted() -> None:
 
 def test_a_kept_pipeline_keeps_what_its_executions_need() -> None:
     reasons = kept({"pipeline"})
-    assert set(reasons) >= NEEDED_BY_PIPELINE
+    assert set(reasons) == NEEDED_BY_PIPELINE
     assert set(reasons).isdisjoint({"bucket", "input"})
     assert reasons["pipeline"] == ""  # as it was asked for, so there is nothing to explain
     assert reasons["function"] == "pipeline sagemaker-sdk-example-pipeline is kept and needs it"
@@ -131,20 +153,39 @@ def test_a_kept_bucket_keeps_its_input_and_nothing_else() -> None:
     assert set(kept({"bucket"})) == {"bucket", "input"}
 
 
-def test_a_kept_function_keeps_roles_queues_and_log() -> None:
-    assert set(kept({"function"})) == {*NEEDED_BY_PIPELINE, "dead_letter_mapping"} - {"pipeline"}
+def test_a_kept_function_keeps_roles_and_log_but_nothing_feeds_it_any_more() -> None:
+    queues = {"queue", "dead_letter_queue", "mapping", "dead_letter_mapping"}
+    assert set(kept({"function"})) == NEEDED_BY_PIPELINE - {"pipeline"} - queues
+    assert set(kept({"function", "queue"})) == NEEDED_BY_PIPELINE - {"pipeline"}
 
 
 def test_a_kept_role_keeps_its_policy() -> None:
     assert set(kept({"sagemaker_role"})) == {"sagemaker_role", "sagemaker_policy"}
-    # The function's policy names the pipeline's role.
-    assert set(kept({"lambda_role"})) == {"lambda_role", "lambda_policy", "sagemaker_role"}
+    assert set(kept({"lambda_role"})) == {"lambda_role", "lambda_policy"}
 
 
-def test_what_is_not_ours_is_kept_with_what_it_needs() -> None:
-    reasons = kept(set(), pipeline="other")
-    assert reasons["pipeline"] == "it belongs to the deployment other"
-    assert set(reasons) >= NEEDED_BY_PIPELINE
+def test_what_is_not_ours_is_kept_but_saves_nothing_of_ours() -> None:
+    assert kept(set(), pipeline="other") == {"pipeline": "it belongs to the deployment other"}
+    assert set(kept(set(), pipeline=None)) == {"pipeline"}
+
+
+def test_what_was_adopted_is_kept() -> None:
+    there = {**THERE, "queue": Observed("queue", {}, tags("local", adopted=True))}
+    made = planner.plan_cleanup(WHOLE, there, GROUPS)
+    assert {step.key: step.reason for step in made.having(Action.KEEP)} == {"queue": "it was adopted"}
+
+
+@pytest.mark.parametrize("owner", ["other", None])
+def test_what_has_no_tag_goes_with_what_it_belongs_to(owner: str | None) -> None:
+    untagged = Observed("input", {}, {}, through="bucket")
+    ours = planner.plan_cleanup(WHOLE, {**THERE, "input": untagged}, GROUPS).step("input")
+    foreign = {**THERE, "input": untagged, "bucket": Observed("bucket", {}, tags(owner))}
+    theirs = planner.plan_cleanup(WHOLE, foreign, GROUPS).step("input")
+    absent = planner.plan_cleanup(WHOLE, {**THERE, "input": untagged, "bucket": None}, GROUPS).step("input")
+    adopted = {**THERE, "input": untagged, "bucket": Observed("bucket", {}, tags("local", adopted=True))}
+    taken_over = planner.plan_cleanup(WHOLE, adopted, GROUPS).step("input")
+    found = [step.action for step in (ours, theirs, absent, taken_over) if step]
+    assert found == [Action.DELETE, Action.KEEP, Action.KEEP, Action.KEEP]
 
 
 def test_what_is_not_there_is_neither_deleted_nor_needs_anything() -> None:

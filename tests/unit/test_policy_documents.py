@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_fakes import FUNCTION_ARN, config, deployment
 
@@ -108,6 +108,7 @@ def label(statement: dict[str, Any]) -> tuple[str, str]:
     return statement["Effect"], min(statement["Action"])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(statements, max_size=4, unique_by=label), st.randoms(use_true_random=False))
 def test_shuffled_documents_are_equal(given_statements: list[dict[str, Any]], chance: random.Random) -> None:
     shuffled = [respelt(statement, chance) for statement in given_statements]
@@ -128,6 +129,7 @@ def respelt(value: Any, chance: random.Random) -> Any:
     return value
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(statements, min_size=1, max_size=3, unique_by=label), words)
 def test_another_resource_is_seen(given_statements: list[dict[str, Any]], resource: str) -> None:
     changed = [{**given_statements[0], "Resource": [*given_statements[0]["Resource"], f"more-{resource}"]}]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geopipe_runner.errors import AwsError
@@ -123,6 +123,7 @@ def test_what_is_saved_is_what_was_there(tmp_path: Path, content: bytes, piece: 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(cells, st.sampled_from(["Valid Data", "Invalid", ""])), max_size=8), st.integers(1, 9))
 def test_any_table_is_counted_as_it_was_written(rows: list[tuple[str, str]], piece: int) -> None:
     text = io.StringIO(newline="")

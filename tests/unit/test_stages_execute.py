@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,10 +20,11 @@ from geopipe_runner.kinds.base import Artifacts, Deployment
 from geopipe_runner.pipeline import request
 from geopipe_runner.reconcile.applier import Outcome
 from geopipe_runner.reconcile.blueprint import draw
-from geopipe_runner.reconcile.model import Action, Step
-from geopipe_runner.report.events import Event, Note
-from geopipe_runner.stages.execute import CredentialsExpired, run_pipeline
-from geopipe_runner.stages.session import Options, Session, State
+from geopipe_runner.reconcile.model import Action, Plan, Step
+from geopipe_runner.report.events import Event, ExecutionStarted, Note
+from geopipe_runner.stages import execute
+from geopipe_runner.stages.execute import CredentialsExpired
+from geopipe_runner.stages.work import Options, State, Work
 
 ROOT = Path(__file__).parents[2]
 ARN = "arn:aws:sagemaker:us-west-2:123456789012:pipeline/p/execution/abcdefghijkl"
@@ -89,6 +91,16 @@ class FakeLogs:
         return type("Paginator", (), {"paginate": staticmethod(lambda **_: iter([{"events": []}]))})
 
 
+class DeniedLogs:
+    """Logs that this caller may not read."""
+
+    def get_paginator(self, _operation: str) -> Any:
+        def paginate(**_: Any) -> Iterator[dict[str, Any]]:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "FilterLogEvents")
+
+        return type("Paginator", (), {"paginate": staticmethod(paginate)})
+
+
 class FakeAws:
     """The seam, with canned services."""
 
@@ -120,13 +132,19 @@ class Recorder:
         pass
 
 
-def _session(sagemaker: FakeSageMaker, report: Recorder, **options: Any) -> Session:
+def _session(sagemaker: FakeSageMaker, report: Recorder, **options: Any) -> Work:
     loaded = load(ROOT / "config/local.yaml", {})
     config = replace(loaded, iam=replace(loaded.iam, propagation_timeout=300))
     aws: Any = FakeAws(sagemaker)
     deployment = Deployment(config, aws.account, Artifacts())
     built = Deployment(config, aws.account, Artifacts(None, request.load_definition(deployment)))
-    return Session(config, Options(**options), report, Any, aws, draw(built), State())  # type: ignore[arg-type]
+    return Work(config, Options(**options), report, Any, aws, draw(built), State())  # type: ignore[arg-type]
+
+
+def run_pipeline(work: Work, *changed: str) -> None:
+    """As `scenario.run` does it, after a plan that changes the resources `changed`."""
+    steps = (Step(r, Action.UPDATE if r.key in changed else Action.KEEP) for r in work.blueprint.resources)
+    execute.run_pipeline(work, execute.find_resumable(work, Plan(tuple(steps))))
 
 
 def _client_error(code: str) -> ClientError:
@@ -168,7 +186,7 @@ def test_the_total_timeout_ends_the_waiting_not_the_execution() -> None:
     session = _session(FakeSageMaker(["Executing"]), Recorder())
     with pytest.raises(ExecutionFailed, match="has not ended after 600 s; it goes on"):
         run_pipeline(session)
-    assert not session.state.finished and session.state.execution_arn == ARN
+    assert session.state.running == ARN
 
 
 def _summary(arn: str, run_id: str, status: str = "Executing") -> dict[str, Any]:
@@ -213,7 +231,7 @@ def test_an_execution_is_started_once_whatever_happens() -> None:
     assert f"output/{run_id}/" in export["Value"]
 
 
-def _granted(session: Session) -> Session:
+def _granted(session: Work) -> Work:
     """As after a set-up that has just created the roles."""
     for resource in session.blueprint.resources:
         if resource.kind.name == "iam_role":
@@ -236,7 +254,8 @@ def test_a_right_that_never_comes_ends_with_the_budget() -> None:
     session = _granted(_session(sagemaker, Recorder()))
     with pytest.raises(ExecutionFailed, match="AccessDenied: no"):
         run_pipeline(session)
-    assert session.aws.retrier.time.clock() >= session.config.iam.propagation_timeout
+    assert len(sagemaker.started) == 5  # with pauses of 10, 20, 40 and 80 s; the next one would not fit
+    assert session.aws.retrier.time.clock() <= session.config.iam.propagation_timeout
 
 
 def test_access_denied_without_new_rights_is_a_failure_at_once() -> None:
@@ -244,3 +263,43 @@ def test_access_denied_without_new_rights_is_a_failure_at_once() -> None:
     with pytest.raises(ExecutionFailed):
         run_pipeline(_session(sagemaker, Recorder()))
     assert len(sagemaker.started) == 1
+
+
+def _own_run(definition: dict[str, Any], parameters: dict[str, str]) -> FakeSageMaker:
+    return FakeSageMaker(
+        ["Failed"],
+        running=[_summary(OTHER, "20260101T000000-0123abcd")],
+        definition=json.dumps(definition),
+        parameters=parameters,
+    )
+
+
+def _own_unfinished(report: Recorder) -> Work:
+    """A pipeline with an execution that does just what this run would do."""
+    bare = _session(FakeSageMaker([]), report).blueprint.deployment
+    definition = dict(bare.artifacts.definition or {})
+    parameters = request.parameters(bare, definition, "20260101T000000-0123abcd")
+    return _session(_own_run(definition, parameters), report, interactive=False)
+
+
+def test_the_same_work_is_resumed() -> None:
+    report = Recorder()
+    work = _own_unfinished(report)
+    with pytest.raises(ExecutionFailed):
+        run_pipeline(work)
+    assert work.aws.client("sagemaker").started == []
+    assert [event.resumed for event in report.events if isinstance(event, ExecutionStarted)] == [True]
+
+
+@pytest.mark.parametrize("changed", ["input", "function", "pipeline"])
+def test_what_a_run_would_change_under_another_is_no_same_work(changed: str) -> None:
+    work = _own_unfinished(Recorder())
+    with pytest.raises(RefusedError):
+        run_pipeline(work, changed)
+
+
+def test_an_explanation_that_cannot_be_completed_is_still_one() -> None:
+    work = _session(FakeSageMaker(["Failed"], step_failures=["the handler raised"]), Recorder())
+    work.aws._clients["logs"] = DeniedLogs()  # type: ignore[attr-defined]
+    with pytest.raises(ExecutionFailed, match=r"(?s)the handler raised.*log could not be read: FilterLogEvents"):
+        run_pipeline(work)

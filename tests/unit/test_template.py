@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_fakes import FUNCTION_ARN, ROOT, config, deployment
 
@@ -36,6 +36,7 @@ def test_values_come_in_as_json(tmp_path: Path) -> None:
     assert render(tmp_path, '{"a": {{ name | tojson }}, "b": {{ experiments | tojson }}}') == {"a": "x", "b": False}
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_any_text_comes_out_as_it_went_in(value: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -43,12 +43,12 @@ class State:
     """What has come about so far; readable after an interruption."""
 
     progress: Progress = field(default_factory=Progress)
-    execution_arn: str = ""
-    finished: bool = False
+    running: str = ""
+    """The ARN of the execution that goes on, as far as we know."""
 
 
 @dataclass(frozen=True)
-class Session:
+class Work:
     """One command on one deployment: its collaborators, and what has come about."""
 
     config: Config
