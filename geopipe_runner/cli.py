@@ -33,7 +33,7 @@ exit codes:
   3    the pipeline execution failed, stopped or timed out
   4    changes are pending (--dry-run --detailed-exitcode)
   5    refused: not ours, or the wrong account
-  130  interrupted: Ctrl-C, SIGTERM, or the input ended at a question
+  130  interrupted: Ctrl-C, SIGTERM, or the input or the output ended
 """
 
 

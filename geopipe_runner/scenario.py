@@ -13,6 +13,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .aws import artifact
 from .aws.account import Account
@@ -79,15 +80,16 @@ def hello(config: Config, options: Options, report: Report, time: Patience) -> N
 @contextmanager
 def _work(config: Config, options: Options, report: Report, time: Patience, *, build: bool) -> Iterator[Work]:
     with open_endpoint(config) as endpoint, translated():
-        if build:
-            _check(config)
+        checked = _check(config) if build else {}
         # Imported only now: an emulator of our own starts up meanwhile.
         from .aws.clients import connect
 
         aws = connect(config, endpoint.url, lambda text: report.tell(Note(text)), time)
         deployment = Deployment(config, aws.account, Artifacts())
         if build:
-            built = Artifacts(artifact.build(config.function.source), request.load_definition(deployment))
+            # Rendered once more only where the endpoint, and with it the queue's URL, was not known before.
+            definition = request.load_definition(deployment) if config.embedded else checked
+            built = Artifacts(artifact.build(config.function.source), definition)
             deployment = Deployment(config, aws.account, built)
         yield Work(config, options, report, time, aws, draw(deployment), State())
 
@@ -105,8 +107,8 @@ def _check_output_dir(options: Options) -> None:
         raise AwsError(f"Cannot write into {folder}: {error.strerror}.", "Name another --output-dir.") from None
 
 
-def _check(config: Config) -> None:
-    request.check(Deployment(config, Account(config.account_id, config.region, config.endpoint), Artifacts()))
+def _check(config: Config) -> dict[str, Any]:
+    return request.check(Deployment(config, Account(config.account_id, config.region, config.endpoint), Artifacts()))
 
 
 def _clean_up(work: Work) -> None:

@@ -39,7 +39,8 @@ class EmbeddedEmulator:
 
     def __init__(self, arguments: list[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", *arguments],
+            # -P: what lies in the folder the user is in, a queue.py for instance, is not to be imported.
+            [sys.executable, "-P", "-m", "geopipe_runner.emulator", "--exit-with-stdin", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": _python_path()},
@@ -95,4 +96,5 @@ def _arguments(config: Config) -> list[str]:
 def _python_path() -> str:
     """So that the child finds this very package, installed or not."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    return os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(part for part in (root, *given) if part)  # an empty part would be the current folder

@@ -22,7 +22,8 @@ def template_exists(values: Values) -> Iterator[Finding]:
 def function_source_exists(values: Values) -> Iterator[Finding]:
     folder = values.path("function.source")
     if not _safely(folder.is_dir):
-        yield _missing(values, "function.source", f"there is no folder {quote(folder)}", "the path of a folder with code")
+        what = f"there is no folder {quote(folder)}"
+        yield _missing(values, "function.source", what, "the path of a folder with code")
 
 
 def handler_exists(values: Values) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import none_if_gone
 from ..aws.polling import StateTable
+from ..aws.retry import ROLE_NOT_READY, AnswerError, error_code
 from ..kinds.sagemaker_pipeline import normalise_definition
 from .run import client_request_token, is_run_id
 
@@ -61,11 +62,15 @@ class ExecutionView:
 
 def start(aws: Aws, pipeline: str, run_id: str, parameters: Mapping[str, str]) -> str:
     """Start an execution and answer its ARN; for the same run id it is the same execution."""
-    answer = aws.client("sagemaker").start_pipeline_execution(
-        PipelineName=pipeline,
-        PipelineExecutionDisplayName=run_id,
-        PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
-        ClientRequestToken=client_request_token(run_id),
+    sagemaker = aws.client("sagemaker")
+    answer = aws.retrier.call(
+        ROLE_NOT_READY,
+        lambda: sagemaker.start_pipeline_execution(
+            PipelineName=pipeline,
+            PipelineExecutionDisplayName=run_id,
+            PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
+            ClientRequestToken=client_request_token(run_id),
+        ),
     )
     return str(answer["PipelineExecutionArn"])
 
@@ -145,7 +150,7 @@ def stop(aws: Aws, arn: str, *, every: float, patience: float, within: float) ->
     """
     sagemaker = aws.client("sagemaker")
     if not EXECUTION_STATES.terminal(view(aws, arn, with_steps=False).status):
-        none_if_gone(lambda: sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn))
+        _unless_over(lambda: sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn), "ConflictException")
     give_up_on_function = aws.retrier.time.clock() + patience
 
     def answer_callbacks(now: ExecutionView) -> None:
@@ -153,14 +158,29 @@ def stop(aws: Aws, arn: str, *, every: float, patience: float, within: float) ->
             return
         for step in now.steps:
             if step.token and step.ended is None:
-                token = step.token
-                none_if_gone(
-                    lambda token=token: sagemaker.send_pipeline_execution_step_failure(  # type: ignore[misc]
-                        CallbackToken=token, FailureReason="The execution was stopped."
-                    )
-                )
+                _answer_stopped(aws, step.token)
 
     return follow(aws, arn, every=every, within=within, with_steps=True, seen=answer_callbacks)
+
+
+def _answer_stopped(aws: Aws, token: str) -> None:
+    """The function may have answered first; what AWS says to a used token is not documented."""
+
+    def send() -> None:
+        aws.client("sagemaker").send_pipeline_execution_step_failure(
+            CallbackToken=token, FailureReason="The execution was stopped."
+        )
+
+    _unless_over(send, "ConflictException", "ValidationException")
+
+
+def _unless_over(action: Callable[[], object], *codes: str) -> None:
+    """Do what may have become pointless meanwhile, which AWS says by one of `codes` or by not knowing it any more."""
+    try:
+        none_if_gone(action)
+    except AnswerError as error:
+        if error_code(error) not in codes:
+            raise
 
 
 def log_lines(aws: Aws, log_group: str, since: datetime | None, count: int) -> tuple[str, ...]:

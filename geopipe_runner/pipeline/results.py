@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -51,16 +51,19 @@ def find(aws: Aws, bucket: str, prefix: str, results: ResultFormat) -> tuple[str
 def read(
     aws: Aws, bucket: str, keys: tuple[str, ...], results: ResultFormat, preview: int, save_to: Path | None
 ) -> Results:
-    """Read the files as one, keep the first `preview` rows, and save them under `save_to` as `results.csv`."""
+    """Read the files as one, keep the first `preview` rows, and save them under `save_to` as `results.csv`.
+
+    What is saved is there whole or not at all. Raises AwsError where it cannot be written, or a file is no CSV.
+    """
     header: list[str] = []
     first: list[tuple[str, ...]] = []
     rows = valid = 0
     path = save_to / "results.csv" if save_to else None
-    with _opened(path) as copy:
+    with _saving(path) as copy:
         for number, key in enumerate(keys):
             body = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
             stream = io.BufferedReader(_Copying(body, copy, without_header=number > 0), _CHUNK)
-            records = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
+            records = _records(f"s3://{bucket}/{key}", stream)
             header = next(records, [])
             status = header.index(results.status_column) if results.status_column in header else None
             for record in records:
@@ -78,24 +81,61 @@ def as_csv(row: tuple[str, ...]) -> str:
     return line.getvalue()
 
 
+def _records(uri: str, stream: io.BufferedReader) -> Iterator[list[str]]:
+    """The rows of a file. Bytes that are no text are shown as such; what is saved keeps them."""
+    records = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline=""))
+    try:
+        yield from records
+    except csv.Error as error:
+        raise AwsError(f"{uri} is no CSV file after line {records.line_num}: {error}.") from None
+
+
 @contextmanager
-def _opened(path: Path | None) -> Iterator[IO[bytes] | None]:
+def _saving(path: Path | None) -> Iterator[_Copy | None]:
+    """A file that takes its name when all of it is there."""
     if path is None:
         yield None
         return
-    try:
+    part = path.with_name(f".{path.name}.part")
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("wb")
+        file = part.open("wb")
+    try:
+        yield _Copy(file, path)
+        with _writing(path):
+            file.close()
+            part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            file.close()  # what is still buffered may not fit either
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise AwsError(f"Cannot write {path}: {error.strerror}.", "Name another --output-dir.") from None
-    with file:
-        yield file
+
+
+class _Copy:
+    """Where the bytes go that are saved."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write(self, data: bytes) -> None:
+        with _writing(self._path):
+            self._file.write(data)
 
 
 class _Copying(io.RawIOBase):
     """An S3 body that writes what is read from it into `copy` too; a header line is left out if need be."""
 
-    def __init__(self, body: Any, copy: IO[bytes] | None, *, without_header: bool) -> None:
+    def __init__(self, body: Any, copy: _Copy | None, *, without_header: bool) -> None:
         self._body = body
         self._copy = copy
         self._in_header = without_header

@@ -38,11 +38,15 @@ class Standing:
             config=botocore.config.Config(proxies={}, s3={"addressing_style": "path"}),
         )
 
+    def calls(self) -> list[dict[str, Any]]:
+        """The ledger of calls from outside."""
+        with urllib.request.urlopen(f"{self.url}/_geopipe/calls", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["external"]
+        return found
+
     def mutating_calls(self) -> dict[str, int]:
         """What callers from outside have changed so far, by `service:operation`."""
-        with urllib.request.urlopen(f"{self.url}/_geopipe/calls", timeout=10) as answer:
-            calls = json.load(answer)["external"]
-        return {f"{c['service']}:{c['operation']}": c["count"] for c in calls if c["mutating"]}
+        return {f"{c['service']}:{c['operation']}": c["count"] for c in self.calls() if c["mutating"]}
 
     def inventory(self) -> dict[str, list[str]]:
         """Everything that exists, service by service."""
@@ -81,7 +85,7 @@ class Workplace:
         settings["pipeline"]["template"] = str(ROOT / "pipeline_templates/reverse_geocoding.json.j2")
         settings["input"]["source"] = str(ROOT / "resources/latlongtest.csv")
         for section, value in changes.items():
-            settings[section] = settings[section] | value if isinstance(value, dict) else value
+            settings[section] = (settings[section] or {}) | value if isinstance(value, dict) else value
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(settings))
         return path
