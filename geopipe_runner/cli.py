@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import gc
 import io
 import os
@@ -15,15 +17,19 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
-from .errors import GeopipeError, InterruptedByUser, Terminated
+from .errors import GeopipeError, InterruptedByUser, OutputClosed, Terminated
 
 if TYPE_CHECKING:
     from .aws.retry import Patience
-    from .report.events import Report
+    from .report.events import Event, Report
     from .stages.work import Options
 
 COMMANDS = ("run", "plan", "validate", "cleanup", "hello")
 CHANGES_PENDING = 4
+
+_TAKE_A_VALUE = ("--adopt", "--cleanup", "--output", "--output-dir", "--plan-out")
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+"""What is wrong with the disk or the reader, never with us."""
 
 _EPILOG = """\
 exit codes:
@@ -39,17 +45,16 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(_with_command(given))
+    _open_closed_streams()
     try:
-        return _reported(parsed, _make_report(parsed))
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _answered(list(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit:  # help, version or wrong usage
+        if _flushed(tell=True):
+            raise
         return 1
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return InterruptedByUser.exit_code
+    if _flushed(tell=code == 0):
+        return code
+    return 1 if code in (0, InterruptedByUser.exit_code) else code
 
 
 def entry() -> int:
@@ -59,11 +64,74 @@ def entry() -> int:
     return code
 
 
+def _answered(arguments: list[str]) -> int:
+    try:
+        parsed = _parsed(arguments)
+        return _reported(parsed, _make_report(parsed))
+    except KeyboardInterrupt:
+        _complain("Interrupted.")
+        return InterruptedByUser.exit_code
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        _complain(f"Cannot write: {error.strerror}.")
+        return 1
+
+
+def _open_closed_streams() -> None:
+    """Where a standard stream is closed (`>&-`), the next file to be opened would get its number."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(opened, True)  # the same goes for an emulator of our own
+    os.close(opened)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _flushed(*, tell: bool) -> bool:
+    """Whether all of standard output got out. What did not is let go, or Python would complain of it at the exit."""
+    fine = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            fine = fine and stream is not sys.stdout
+            if tell and stream is sys.stdout:
+                _complain(f"Cannot write to standard output: {error.strerror}.")
+    return fine
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # where standard error does not work either, the exit code is all there is
+        print(text, file=sys.stderr, flush=True)
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    parsed = parser.parse_args(_with_command(arguments))
+    if parsed.command == "run" and parsed.detailed_exitcode and not parsed.dry_run:
+        parser.error("--detailed-exitcode is about a plan: use it with --dry-run, or with the command plan")
+    return parsed
+
+
 def _with_command(arguments: list[str]) -> list[str]:
-    """`run.py CONFIG` means `run.py run CONFIG`."""
-    first = next((argument for argument in arguments if not argument.startswith("-")), None)
-    asks_about_itself = not arguments or arguments[0] in ("-h", "--help", "--version")
-    return arguments if first in COMMANDS or asks_about_itself else ["run", *arguments]
+    """The command first, wherever it stands; `run.py CONFIG` means `run.py run CONFIG`."""
+    if not arguments or arguments[0] in ("-h", "--help", "--version"):
+        return arguments
+    at = _first_word(arguments)
+    if at is None or arguments[at] not in COMMANDS:
+        return ["run", *arguments]
+    return [arguments[at], *arguments[:at], *arguments[at + 1 :]]
+
+
+def _first_word(arguments: list[str]) -> int | None:
+    """Where the first argument is that is neither an option nor an option's value."""
+    for at, argument in enumerate(arguments):
+        if argument == "--":
+            return None
+        if not argument.startswith("-") and (at == 0 or arguments[at - 1] not in _TAKE_A_VALUE):
+            return at
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"geopipe {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -123,6 +192,7 @@ def _command(
         description=text[0].upper() + text[1:] + ".",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # what a script abbreviates means something else once there are more options
     )
     command.add_argument("config", metavar="CONFIG", help="the YAML file that says everything, e.g. config/local.yaml")
     command.add_argument("--non-interactive", action="store_true", help="never ask, never read standard input")
@@ -170,7 +240,7 @@ def _reported(parsed: argparse.Namespace, report: Report) -> int:
         code = _run_command(parsed, report)
     except GeopipeError as error:
         if not error.explained:
-            report.tell(Failed(error))
+            _tell_failure(report, Failed(error))
         code = error.exit_code
     finally:
         report.close()
@@ -178,10 +248,19 @@ def _reported(parsed: argparse.Namespace, report: Report) -> int:
     return code
 
 
+def _tell_failure(report: Report, failed: Event) -> None:
+    with contextlib.suppress(OSError):  # standard error does not work: the exit code is all there is
+        try:
+            report.tell(failed)
+        except OutputClosed:
+            report.tell(failed)  # it lets go of standard output, and standard error has not been told yet
+
+
 def _run_command(parsed: argparse.Namespace, report: Report) -> int:
     from .config import load
 
-    config = load(parsed.config)
+    # What deletes or looks needs nothing of what the files it names would be made into.
+    config = load(parsed.config, files=parsed.command not in ("cleanup", "hello"))
     from . import scenario  # after the configuration: a wrong one is told without loading more
     from .aws.retry import Patience
 

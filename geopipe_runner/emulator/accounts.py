@@ -30,6 +30,8 @@ class Identities:
         match call.operation:
             case "CreateRole":
                 _check_new_role(backend, parameters)
+            case "CreatePolicy":
+                _check_new_policy(call, backend, parameters.get("PolicyName", ""))
             case "DeletePolicy":
                 _check_deletable(backend.managed_policies.get(parameters.get("PolicyArn", "")))
         return forward(call)
@@ -82,6 +84,15 @@ def _check_new_role(backend: Any, parameters: Parameters) -> None:
         IAMTrustPolicyDocumentValidator(parameters.get("AssumeRolePolicyDocument", "")).validate()
     except ServiceException as refusal:
         raise ServiceError("MalformedPolicyDocument", refusal.message, 400) from refusal
+
+
+def _check_new_policy(call: Call, backend: Any, name: str) -> None:
+    """A policy's name is unique in the account, whatever its path and case; AWS's own policies do not count."""
+    own = f"arn:{call.context.partition}:iam::{call.context.account_id}:policy/"
+    arns = (arn for arn in backend.managed_policies if arn.startswith(own))
+    if any(arn.rpartition("/")[2].lower() == name.lower() for arn in arns):
+        message = f"A policy called {name} already exists. Duplicate names are not allowed."
+        raise ServiceError("EntityAlreadyExists", message, 409)
 
 
 def _check_deletable(policy: Any) -> None:

@@ -62,8 +62,7 @@ def read(
     with _saving(path) as copy:
         for number, key in enumerate(keys):
             body = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
-            stream = io.BufferedReader(_Copying(body, copy, without_header=number > 0), _CHUNK)
-            records = _records(f"s3://{bucket}/{key}", stream)
+            records = _records(f"s3://{bucket}/{key}", _Copying(body, copy, without_header=number > 0))
             header = next(records, [])
             status = header.index(results.status_column) if results.status_column in header else None
             for record in records:
@@ -81,8 +80,9 @@ def as_csv(row: tuple[str, ...]) -> str:
     return line.getvalue()
 
 
-def _records(uri: str, stream: io.BufferedReader) -> Iterator[list[str]]:
+def _records(uri: str, body: _Copying) -> Iterator[list[str]]:
     """The rows of a file. Bytes that are no text are shown as such; what is saved keeps them."""
+    stream = io.BufferedReader(body, _CHUNK)
     records = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline=""))
     try:
         yield from records

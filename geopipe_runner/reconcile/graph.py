@@ -11,7 +11,8 @@ from ..kinds.base import Resource
 
 T = TypeVar("T")
 
-WORKERS = 8
+WORKERS = 20
+"""More than there are resources: reads wait for AWS, not for each other."""
 
 
 def ordered(resources: Iterable[Resource]) -> tuple[Resource, ...]:

@@ -13,6 +13,7 @@ from ..reconcile.applier import Outcome, destroy
 from ..reconcile.model import Action, Plan, Step
 from ..report.events import CleanupPlanned, Deleted, Note
 from . import pruning
+from .looking import look
 from .stopping import stop_executions
 from .work import Work
 
@@ -34,23 +35,23 @@ class Demolition:
 
 def plan(work: Work) -> Demolition:
     """What is there, what the user (or the policy) wants gone, and what must then stay. Reads only."""
-    seen, left_behind = pruning.look(work)
-    everything = planner.plan_cleanup(work.blueprint, seen, GROUPS)
+    sight = look(work, for_a_run=False)
+    everything = planner.plan_cleanup(work.blueprint, sight.seen, GROUPS)
     work.state.progress.saw(everything)
-    made = planner.plan_cleanup(work.blueprint, seen, _chosen(work, everything))
-    chosen = _chosen_orphans(work, left_behind)
+    made = planner.plan_cleanup(work.blueprint, sight.seen, _chosen(work, everything))
+    chosen = _chosen_orphans(work, sight.left_behind)
     work.report.tell(CleanupPlanned(made))
     return Demolition(made, chosen)
 
 
 def plan_all(work: Work) -> Demolition:
     """What the policy would have gone; `ask` counts as all, since nobody is asked. Reads only."""
-    seen, left_behind = pruning.look(work)
+    sight = look(work, for_a_run=False)
     policy = work.options.cleanup_policy(work.config)
     everything = policy in ("ask", "all")
     groups = GROUPS if everything else () if policy == "none" else policy
-    chosen = left_behind if everything or work.options.prune else ()
-    return Demolition(planner.plan_cleanup(work.blueprint, seen, groups), chosen)
+    chosen = sight.left_behind if everything or work.options.prune else ()
+    return Demolition(planner.plan_cleanup(work.blueprint, sight.seen, groups), chosen)
 
 
 def carry_out(work: Work, made: Demolition) -> None:

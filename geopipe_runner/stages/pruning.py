@@ -1,31 +1,15 @@
-"""What earlier configurations left behind: searched for, shown, and deleted only when that is asked for."""
+"""What earlier configurations left behind: deleted only when that is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 from ..aws.failures import reason
 from ..errors import AwsError
-from ..reconcile import orphans, planner
+from ..reconcile import orphans
 from ..reconcile.applier import destroy
-from ..reconcile.graph import in_parallel
 from ..reconcile.model import Step
-from ..report.events import Deleted, Note
+from ..report.events import Deleted
 from .stopping import stop_executions
 from .work import Work
-
-
-def look(work: Work) -> tuple[planner.Seen, tuple[Step, ...]]:
-    """What is there of the blueprint's resources, and what else is ours; both are looked for at the same time."""
-    aws, blueprint = work.aws, work.blueprint
-    looks: dict[str, Callable[[], Any]] = {
-        "seen": partial(planner.observe, aws, blueprint.resources),
-        "arns": partial(_search, work),
-    }
-    found = in_parallel(looks)
-    return found["seen"], orphans.find(aws, blueprint, found["seen"], found["arns"])
 
 
 def carry_out(work: Work, left_behind: tuple[Step, ...]) -> None:
@@ -56,17 +40,6 @@ def delete(work: Work, chosen: tuple[Step, ...]) -> None:
             if failed.error
         ]
         raise AwsError("These were left behind and could not be deleted:\n" + "\n".join(lines))
-
-
-def _search(work: Work) -> frozenset[str]:
-    """The ARNs of everything that is ours; none, with a warning, for a caller who may not search."""
-    try:
-        return orphans.search(work.aws, work.blueprint)
-    except orphans.NotAllowedToSearchError as error:
-        work.report.tell(
-            Note(f"Warning: not allowed {error.operation}, so what earlier configurations left behind stays unknown.")
-        )
-        return frozenset()
 
 
 def _question(step: Step) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..errors import RefusedError, UsageError
-from ..jobs import JOBS
 from ..reconcile import orphans, planner
 from ..reconcile.applier import apply
 from ..reconcile.blueprint import settled
 from ..reconcile.model import Action, Plan, Step
 from ..report.events import Note, Planned, SetupBegins, StepDone
 from . import pruning
+from .looking import look
 from .work import Work
 
 
@@ -38,14 +38,14 @@ class Intent:
 def plan(work: Work) -> Intent:
     """Observe, compare, and show the plan. Nothing is changed."""
     _check_adopted(work)
-    seen, left_behind = pruning.look(work)
-    blueprint = settled(work.blueprint, seen)
-    made = planner.plan(blueprint, seen, work.options.adopt)
-    intent = Intent(replace(work, blueprint=blueprint), made, left_behind)
+    sight = look(work, for_a_run=True)
+    blueprint = settled(work.blueprint, sight.seen)
+    made = planner.plan(blueprint, sight.seen, work.options.adopt)
+    intent = Intent(replace(work, blueprint=blueprint), made, sight.left_behind)
     work.state.progress.saw(made)
     work.report.tell(Planned(work.config, work.aws.account, intent.shown))
-    if warning := JOBS[work.config.job.kind].warning(work.aws):
-        work.report.tell(Note(f"Warning: {warning}"))
+    if sight.warning:
+        work.report.tell(Note(f"Warning: {sight.warning}"))
     return intent
 
 

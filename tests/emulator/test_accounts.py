@@ -54,6 +54,14 @@ def test_malformed_trust_policies(iam: Any, document: str) -> None:
     assert code_of(iam.get_role, RoleName="Bad") == "NoSuchEntity"
 
 
+def test_policy_names_are_unique_whatever_the_path(iam: Any) -> None:
+    iam.create_policy(PolicyName="Once", Path="/one/", PolicyDocument=ANYTHING)
+    for name, path in (("Once", "/one/"), ("Once", "/other/"), ("once", "/")):
+        assert code_of(iam.create_policy, PolicyName=name, Path=path, PolicyDocument=ANYTHING) == "EntityAlreadyExists"
+    # AWS's own names are free.
+    iam.create_policy(PolicyName="ReadOnlyAccess", PolicyDocument=ANYTHING)
+
+
 def test_a_policy_in_use_stays(iam: Any) -> None:
     iam.create_role(RoleName="User", AssumeRolePolicyDocument=trust({"Service": "lambda.amazonaws.com"}))
     arn = iam.create_policy(PolicyName="used", PolicyDocument=ANYTHING)["Policy"]["Arn"]

@@ -300,6 +300,9 @@ _STOP = "document.Statement.Allow sagemaker-geospatial:StopVectorEnrichmentJob"
 _GET = "document.Statement.Allow sagemaker-geospatial:GetVectorEnrichmentJob"
 _TRUST = "trust_policy.Statement.Allow sts:AssumeRole.Principal.Service"
 
+NOT_BY_HAND = {("lambda_function", "state")}
+"""What only AWS itself can change; test_function_state.py answers in its place."""
+
 DRIFTS: dict[tuple[str, str], tuple[Drift, ...]] = {
     ("iam_role", "trust_policy"): (Drift("other services", (_TRUST,), _trust),),
     ("iam_role", "description"): (

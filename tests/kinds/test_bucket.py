@@ -14,7 +14,6 @@ from geopipe_runner.aws.clients import Aws
 from geopipe_runner.aws.retry import Retrier
 from geopipe_runner.errors import AwsError, RefusedError
 from geopipe_runner.kinds.base import Observed
-from geopipe_runner.reconcile.model import Action
 from kinds_world import ACCOUNT, Hands, Hurried, World
 
 MakeWorld = Callable[..., World]
@@ -195,4 +194,9 @@ def test_the_bucket_is_made_in_its_region(make_world: MakeWorld, region: str, lo
     found = world.hands.client("s3", region).get_bucket_location(Bucket=spec.name)
     assert found["LocationConstraint"] == location
     assert world.aws.account.account_id == ACCOUNT
-    assert world.step("bucket").action is Action.KEEP
+    seen = bucket.kind.observe(world.aws, spec)
+    assert seen is not None
+    assert bucket.kind.compare(spec, seen) == ()
+    with pytest.raises(RefusedError, match=f"exists in {region}, not in us-west-2"):
+        world.step("bucket")
+    bucket.kind.delete(world.aws, spec, seen)
