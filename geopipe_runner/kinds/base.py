@@ -66,7 +66,11 @@ class Observed:
 
 @dataclass(frozen=True)
 class Resource:
-    """One thing that should be. `needs` names the keys of what must exist before it, and outlive it."""
+    """One thing that should be.
+
+    `needs` names the keys of what must exist before it, and outlive it; `uses` what need not be there first, but must
+    outlive it as well.
+    """
 
     kind: Kind[Any]
     key: str
@@ -74,8 +78,14 @@ class Resource:
     group: CleanupItem
     spec: Any
     needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     also: tuple[CleanupItem, ...] = ()
     """Other groups it goes with: a mapping means nothing without its function, nor without its queue."""
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """Everything that must outlive it."""
+        return (*self.needs, *self.uses)
 
     @property
     def groups(self) -> tuple[CleanupItem, ...]:

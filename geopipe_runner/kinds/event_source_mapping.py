@@ -54,7 +54,10 @@ class EventSourceMapping(Kind[MappingSpec]):
             function = deployment.config.function
             spec = MappingSpec(arn, function.name, function.batch_size, deployment.tags)
             name = f"{arn.rsplit(':', 1)[-1]} -> {function.name}"
-            yield Resource(self, key, name, "function", spec, ("function", queue), also=("queue",))
+            # Lambda asks whether the role may read the queue, and logs from the first message on.
+            rights = ("lambda_policy",) if deployment.config.iam.lambda_role.managed else ()
+            needs = ("function", queue, "log_group", *rights)
+            yield Resource(self, key, name, "function", spec, needs, also=("queue",))
 
     def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("lambda", "event-source-mapping:")

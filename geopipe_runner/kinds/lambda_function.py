@@ -57,10 +57,10 @@ class LambdaFunction(Kind[FunctionSpec]):
             package=deployment.artifacts.package,
             tags=deployment.tags,
         )
-        roles = ("lambda_role", "lambda_policy") if config.iam.lambda_role.managed else ()
-        # It passes the pipeline's role on to the jobs it starts, so that one comes first too.
+        # To be made it needs a role that it can take on, and no more; what it may do and passes on must outlive it.
+        needs, uses = (("lambda_role",), ("lambda_policy",)) if config.iam.lambda_role.managed else ((), ())
         passed = ("sagemaker_role", "sagemaker_policy") if config.iam.sagemaker_role.managed else ()
-        yield Resource(self, "function", spec.name, "function", spec, (*roles, *passed, "log_group"))
+        yield Resource(self, "function", spec.name, "function", spec, needs, (*uses, *passed, "log_group"))
 
     def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("lambda", "function:")

@@ -63,8 +63,9 @@ class SageMakerPipeline(Kind[PipelineSpec]):
             tags=deployment.tags,
         )
         roles = ("sagemaker_role", "sagemaker_policy") if config.iam.sagemaker_role.managed else ()
-        # Its executions send to the queue and wait for what comes back: neither may go before it.
-        yield Resource(self, "pipeline", spec.name, "pipeline", spec, (*roles, "function", "queue", "mapping"))
+        # Its executions call the function, send to the queue and wait for what comes back: these may not go before it.
+        uses = ("function", "queue", "mapping", "dead_letter_mapping")
+        yield Resource(self, "pipeline", spec.name, "pipeline", spec, roles, uses)
 
     def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("sagemaker", "pipeline/")

@@ -5,7 +5,7 @@ Tells what happens through `report` as it happens, and what was done and what wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -52,8 +52,12 @@ def apply(
     report: Callable[[Outcome], None],
     approve: Callable[[Step], bool],
     progress: Progress,
+    in_turn: Collection[str] = (),
 ) -> Plan:
     """Create and update along the graph. A step that `approve` declines is kept as it is.
+
+    The keys `in_turn` wait for all that their resource rests on, so that a question about one follows what is said
+    of those.
 
     Answers the plan as it was carried out. Raises ApplyFailed with what was done and what was not.
     """
@@ -82,7 +86,8 @@ def apply(
             report(outcome)
         return not failed
 
-    Walk({key: step.resource.needs for key, step in steps.items()}, work).run(before, after)
+    first = {key: step.resource.rests_on if key in in_turn else step.resource.needs for key, step in steps.items()}
+    Walk(first, work).run(before, after)
     if failed:
         raise _apply_failed(plan, progress)
     return Plan(tuple(steps[step.key] for step in plan))
@@ -113,7 +118,7 @@ def destroy(aws: Aws, plan: Plan, report: Callable[[Outcome], None], progress: P
 
     waits_for: dict[str, list[str]] = {key: [] for key in steps}
     for step in plan:
-        for need in step.resource.needs:
+        for need in step.resource.rests_on:
             waits_for[need].append(step.key)
     for key in Walk(waits_for, work).run(lambda _key: True, after):
         if steps[key].action is Action.DELETE:

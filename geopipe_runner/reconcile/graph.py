@@ -18,11 +18,11 @@ WORKERS = 20
 def ordered(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     """The resources, each after those it needs. Raises ValueError (a bug of a kind) for a cycle or unknown key."""
     by_key = {resource.key: resource for resource in resources}
-    unknown = {need for resource in by_key.values() for need in resource.needs} - set(by_key)
+    unknown = {need for resource in by_key.values() for need in resource.rests_on} - set(by_key)
     if unknown:
         raise ValueError(f"unknown keys in `needs`: {sorted(unknown)}")
     try:
-        keys = list(TopologicalSorter({key: resource.needs for key, resource in by_key.items()}).static_order())
+        keys = list(TopologicalSorter({key: resource.rests_on for key, resource in by_key.items()}).static_order())
     except CycleError as error:
         raise ValueError(f"resources need each other: {' -> '.join(error.args[1])}") from None
     return tuple(by_key[key] for key in keys)

@@ -84,7 +84,7 @@ def _spare_needed(steps: tuple[Step, ...]) -> list[Step]:
         now = by_key[step.key]
         if now.action is not Action.KEEP or (now.reason and step.key not in spared):
             continue
-        for need in step.resource.needs:
+        for need in step.resource.rests_on:
             if by_key[need].action is Action.DELETE:
                 reason = f"{step.resource.kind.label} {step.resource.name} is kept and needs it"
                 for key in _together(by_key[need], by_key):

@@ -73,6 +73,7 @@ def carry_out(intent: Intent) -> Work:
         lambda outcome: report.tell(StepDone(outcome)),
         partial(_approve, work),
         work.state.progress,
+        in_turn=("function",) if work.options.interactive else (),
     )
     pruning.carry_out(work, intent.left_behind)
     return work
