@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PINS   := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
+.DELETE_ON_ERROR:
 .PHONY: run test lint types unit bench requirements clean
 
 run: $(VENV)/.run  ## the whole scenario, offline
@@ -33,8 +34,12 @@ requirements: $(VENV)/.dev  ## renew the pins (hashes, no URLs)
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
+# Debian's python3 has the module venv but not what it needs, and fails half way: nothing of that may stay.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$(PYTHON) is not Python 3.11 or later. Name one that is: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt

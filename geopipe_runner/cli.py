@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
 from .errors import GeopipeError, InterruptedByUser, OutputClosed, Terminated
+from .report.streams import complain, flushed, open_closed_streams
 
 if TYPE_CHECKING:
     from .aws.retry import Patience
@@ -45,16 +46,14 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer its exit code."""
-    _open_closed_streams()
+    open_closed_streams()
     try:
         code = _answered(list(sys.argv[1:] if arguments is None else arguments))
     except SystemExit:  # help, version or wrong usage
-        if _flushed(tell=True):
+        if flushed(tell=True):
             raise
         return 1
-    if _flushed(tell=code == 0):
-        return code
-    return 1 if code in (0, InterruptedByUser.exit_code) else code
+    return code if flushed(tell=code == 0) else code or 1
 
 
 def entry() -> int:
@@ -69,41 +68,13 @@ def _answered(arguments: list[str]) -> int:
         parsed = _parsed(arguments)
         return _reported(parsed, _make_report(parsed))
     except KeyboardInterrupt:
-        _complain("Interrupted.")
+        complain("Interrupted.")
         return InterruptedByUser.exit_code
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
-        _complain(f"Cannot write: {error.strerror}.")
+        complain(f"Cannot write: {error.strerror}.")
         return 1
-
-
-def _open_closed_streams() -> None:
-    """Where a standard stream is closed (`>&-`), the next file to be opened would get its number."""
-    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(opened, True)  # the same goes for an emulator of our own
-    os.close(opened)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
-
-
-def _flushed(*, tell: bool) -> bool:
-    """Whether all of standard output got out. What did not is let go, or Python would complain of it at the exit."""
-    fine = True
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            fine = fine and stream is not sys.stdout
-            if tell and stream is sys.stdout:
-                _complain(f"Cannot write to standard output: {error.strerror}.")
-    return fine
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError):  # where standard error does not work either, the exit code is all there is
-        print(text, file=sys.stderr, flush=True)
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
@@ -138,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="geopipe",
         description="Reconcile, run and clean up a SageMaker pipeline with Lambda and Callback steps, "
-        "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`.",
+        "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`. Options may stand before the command.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -9,6 +9,7 @@ GeopipeError                exit 1   anything below; `message` says what happene
 ├── RefusedError            exit 5   not done on purpose: someone else's resource, the wrong account
 └── InterruptedByUser       exit 130 Ctrl-C, SIGTERM, or the input ended at a question
     └── OutputClosed                 nobody reads what we print any more
+        └── OutputFailed    exit 1   what we print cannot be written: the disk is full
 
 Terminated                  exit 130 SIGTERM, raised wherever the program just is, as Python does for Ctrl-C
 
@@ -101,6 +102,12 @@ class InterruptedByUser(GeopipeError):  # noqa: N818 - it is the name of an even
 
 class OutputClosed(InterruptedByUser):
     """Standard output is gone: like SIGTERM, since whoever read it will not come back to clean up."""
+
+
+class OutputFailed(OutputClosed):
+    """Standard output is gone, and not because its reader went."""
+
+    exit_code = 1
 
 
 class Terminated(KeyboardInterrupt):

@@ -149,9 +149,12 @@ def _interruptible(work: Work) -> Iterator[None]:
     """Ctrl-C, SIGTERM, an input or an output that ends: say what is there, and how to go on."""
     try:
         yield
-    except (Terminated, OutputClosed) as error:
+    except Terminated:
         _clean_up_unattended(work)
-        raise _interrupted(work, str(error) or "Terminated.") from None
+        raise _interrupted(work, "Terminated.") from None
+    except OutputClosed as error:
+        _clean_up_unattended(work)
+        raise type(error)(*_interrupted(work, error.message).args) from None
     except (KeyboardInterrupt, Interrupted):
         raise _interrupted(work, "Interrupted.") from None
     except InterruptedByUser as error:

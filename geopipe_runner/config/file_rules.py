@@ -95,8 +95,8 @@ def _readable_file(values: Values, path: str, expected: str) -> Iterator[Finding
 
 def _missing(values: Values, path: str, what: str, expected: str) -> Finding:
     if not values.written(path):
-        what = f"{path} is left out, and geopipe's own, which would stand for it, is not here: {what}"
-        return Finding(path, what, f"set {path}: {expected} (geopipe's own come with its source, not with the package)")
+        # A package holds the program only; an example's template, code and input come with the source.
+        return Finding(path, f"{path} is left out, and geopipe's own is not here: {what}", f"set it to {expected}")
     relative = not Path(values[path]).is_absolute()
     where = ", relative to the configuration file" if relative else ""
     return Finding(path, f"{path}: {what}", f"give {expected}{where}")

@@ -34,10 +34,11 @@ class Finding:
 class Values:
     """Reads by dotted path."""
 
-    def __init__(self, document: Document, schema: Schema, folder: Path) -> None:
+    def __init__(self, document: Document, schema: Schema, folder: Path, own_folder: Path = OWN_CONFIG_FOLDER) -> None:
         self._document = document
         self._data = with_defaults(schema, document.data)
         self._folder = folder
+        self._own_folder = own_folder
 
     def __getitem__(self, dotted: str) -> Any:
         path: KeyPath = tuple(dotted.split("."))
@@ -63,7 +64,7 @@ class Values:
     def path(self, dotted: str) -> Path:
         """A file or folder: what the user wrote is relative to the user's file, a default to our own."""
         written = tuple(dotted.split(".")) in self._document.spans
-        base = self._folder if written else OWN_CONFIG_FOLDER
+        base = self._folder if written else self._own_folder
         return absolute(base, self[dotted])
 
     def written(self, dotted: str) -> bool:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import quote
 
+from .callers import actor_of, principals_of
+from .calls import is_mutating
+from .claims import claimed_parameters
 from .clients import INTERNAL_MARK
 from .errors import ServiceError
-from .resource_policy import Access, is_allowed
+from .known_roles import KnownRoles, read_roles
+from .policy_statements import Access
+from .resource_policy import is_allowed
 from .web import Response
 
 if TYPE_CHECKING:
     from .gateway import Call, Forward
 
-Parameters = dict[str, str]
+Parameters = dict[str, Any]
+
+_TRUST = re.compile(rb"<AssumeRolePolicyDocument>.*?</AssumeRolePolicyDocument>", re.DOTALL)
 
 
 class Identities:
@@ -23,10 +32,14 @@ class Identities:
 
     service = "iam"
 
+    def __init__(self, known: KnownRoles) -> None:
+        self._known = known
+
     def handle(self, call: Call, forward: Forward) -> Response:
-        parameters = _parameters(call)
+        parameters = claimed_parameters(call.request)
         backend = _iam(call)
-        _supply_managed_policy(backend, parameters.get("PolicyArn", ""))
+        for name in ("PolicyArn", "PermissionsBoundary"):
+            _supply_managed_policy(backend, parameters.get(name, ""))
         match call.operation:
             case "CreateRole":
                 _check_new_role(backend, parameters)
@@ -34,7 +47,22 @@ class Identities:
                 _check_new_policy(call, backend, parameters.get("PolicyName", ""))
             case "DeletePolicy":
                 _check_deletable(backend.managed_policies.get(parameters.get("PolicyArn", "")))
-        return forward(call)
+            case "GetRole" if _is_ours(call):
+                return self._describe_known(call, forward, backend.roles.values(), parameters.get("RoleName", ""))
+        response = forward(call)
+        if is_mutating(call.service, call.operation):
+            self._known.note(call.context.partition, lambda: read_roles(backend))
+        return response
+
+    def _describe_known(self, call: Call, forward: Forward, roles: Iterable[Any], name: str) -> Response:
+        """Our services are told of a role what has made itself known to them so far."""
+        arn = next((role.arn for role in list(roles) if role.name == name), "")
+        role = self._known.find(call.context.partition, arn)
+        if role is None:
+            raise ServiceError("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
+        response = forward(call)
+        trust = f"<AssumeRolePolicyDocument>{quote(role.trust, safe='')}</AssumeRolePolicyDocument>"
+        return response.with_content(_TRUST.sub(lambda _: trust.encode(), response.content()))
 
     def stop(self) -> None:
         """Nothing waits here."""
@@ -45,32 +73,33 @@ class Sessions:
 
     service = "sts"
 
+    def __init__(self, known: KnownRoles) -> None:
+        self._known = known
+
     def handle(self, call: Call, forward: Forward) -> Response:
         if call.operation == "AssumeRole":
-            parameters = _parameters(call)
+            parameters = claimed_parameters(call.request)
             arn = parameters.get("RoleArn", "")
-            if not _may_assume(call, arn, parameters.get("ExternalId", "")):
-                caller = f"arn:{call.context.partition}:iam::{call.context.account_id}:root"
+            if not self._may_assume(call, arn, parameters.get("ExternalId", "")):
+                actor = actor_of(call.context)
+                caller = actor.arn if actor else f"arn:{call.context.partition}:iam::{call.context.account_id}:root"
                 message = f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"
                 raise ServiceError("AccessDenied", message, 403)
         return forward(call)
 
+    def _may_assume(self, call: Call, arn: str, external_id: str) -> bool:
+        context = call.context
+        role = self._known.find(context.partition, arn)
+        if role is None:
+            return False
+        if _is_ours(call):
+            # One of our services on its own behalf; it has judged the trust policy with its own principal.
+            return True
+        facts = {"aws:principalaccount": context.account_id} | ({"sts:externalid": external_id} if external_id else {})
+        return is_allowed(role.trust_policy, Access("sts:AssumeRole", arn, principals_of(context), facts))
+
     def stop(self) -> None:
         """Nothing waits here."""
-
-
-def _may_assume(call: Call, arn: str, external_id: str) -> bool:
-    role = next((role for role in _iam(call).roles.values() if role.arn == arn), None)
-    if role is None:
-        return False
-    if INTERNAL_MARK in call.request.header("User-Agent"):
-        # One of our services on its own behalf; it has judged the trust policy with its own principal.
-        return True
-    context = call.context
-    principals = frozenset({context.account_id, f"arn:{context.partition}:iam::{context.account_id}:root"})
-    facts = {"aws:principalaccount": context.account_id} | ({"sts:externalid": external_id} if external_id else {})
-    trust = json.loads(role.assume_role_policy_document)
-    return is_allowed(trust, Access("sts:AssumeRole", arn, principals, facts))
 
 
 def _check_new_role(backend: Any, parameters: Parameters) -> None:
@@ -132,13 +161,11 @@ def _managed_policies() -> dict[str, Any]:
     return policies
 
 
+def _is_ours(call: Call) -> bool:
+    return INTERNAL_MARK in call.request.header("User-Agent")
+
+
 def _iam(call: Call) -> Any:
     from moto.iam.models import iam_backends
 
     return iam_backends[call.context.account_id][call.context.partition]
-
-
-def _parameters(call: Call) -> Parameters:
-    request = call.request
-    pairs = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
-    return {name: values[0] for name, values in request.query.items()} | dict(pairs)

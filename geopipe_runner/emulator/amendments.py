@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .accounts import Identities, Sessions
+from .known_roles import KnownRoles
 from .queues import Queues
 from .settings import Settings
 from .storage import Storage
@@ -13,5 +14,5 @@ if TYPE_CHECKING:
     from .gateway import Amendment
 
 
-def default_amendments(settings: Settings) -> list[Amendment]:
-    return [Storage(settings), Queues(settings), Identities(), Sessions()]
+def default_amendments(settings: Settings, known: KnownRoles) -> list[Amendment]:
+    return [Storage(settings), Queues(settings), Identities(known), Sessions(known)]

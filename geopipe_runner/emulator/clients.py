@@ -16,14 +16,16 @@ from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from botocore.session import Session
 
 from .models import shared_loader
+from .service import Credentials
 
-ClientFactory = Callable[[str, str], Any]
+ClientFactory = Callable[..., Any]
 
 INTERNAL_MARK = "geopipe-emulator"
 """In the user agent of our own services' calls, so that the gateway can count them apart."""
 
 ACCESS_KEY_ID = "AKIAGEOPIPEEMULATOR0"
 SECRET_ACCESS_KEY = "loopback-only"
+_OWN = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, "")
 
 _FILES = {"config_file", "credentials_file"}
 _LONGEST_ANSWER = 920
@@ -34,13 +36,14 @@ def client_factory(endpoint_url: str) -> ClientFactory:
     """Clients of `endpoint_url` from one shared session; the caller keeps them and makes them one at a time."""
     session = boto3.session.Session(botocore_session=_isolated_session())
 
-    def make_client(service_name: str, region: str) -> Any:
+    def make_client(service_name: str, region: str, credentials: Credentials = _OWN) -> Any:
         return session.client(
             service_name,
             region_name=region,
             endpoint_url=endpoint_url,
-            aws_access_key_id=ACCESS_KEY_ID,
-            aws_secret_access_key=SECRET_ACCESS_KEY,
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
+            aws_session_token=credentials.session_token or None,
             config=_CONFIG,
         )
 

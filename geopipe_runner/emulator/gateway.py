@@ -12,18 +12,20 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
+from .authorisation import Authoriser
 from .calls import CallLedger
+from .claims import claimed_operation, claimed_parameters, is_form
 from .clients import INTERNAL_MARK
 from .errors import ServiceError
 from .fallback import Fallback, not_emulated
+from .faults import FaultPlan
 from .models import unshared_model
 from .protocol import Protocol as WireProtocol
+from .refusals import refuse
 from .routing import RestRouter
-from .serialising import serialise_error, serialise_s3_error, serialise_xml_error
-from .service import FallThrough, RequestContext, Service
-from .settings import Settings
+from .service import FallThrough, NamesResources, RequestContext, Service
+from .settings import FAULT_KINDS, Settings
 from .signature import Scope, read_scope
 from .web import Environ, Request, Response
 
@@ -69,9 +71,16 @@ class Gateway:
     """Routes calls; keeps the ledger. `settings` says whose account this is."""
 
     def __init__(
-        self, settings: Settings, services: Sequence[Service], fallback: Fallback, amendments: Sequence[Amendment] = ()
+        self,
+        settings: Settings,
+        services: Sequence[Service],
+        fallback: Fallback,
+        authoriser: Authoriser,
+        amendments: Sequence[Amendment] = (),
     ) -> None:
         self.ledger = CallLedger()
+        self.faults = FaultPlan(settings.faults, settings.fault_seed, settings.fault_kinds.split(","))
+        self._authoriser = authoriser
         self._settings = settings
         self._services = {service.name: service for service in services}
         self._owned: dict[str, _Owned] = {}
@@ -93,9 +102,7 @@ class Gateway:
             if own is not None:
                 return own
             # An unsigned request can only be anonymous access to an object, or one of STS's unsigned calls.
-            scope = Scope(
-                "", self._settings.region, "sts" if request.header("Content-Type").startswith(_FORM) else "s3"
-            )
+            scope = Scope("", self._settings.region, "sts" if is_form(request) else "s3")
         context = self._context(scope)
         if scope.service in self._services:
             return self._answer_owned(request, scope.service, context)
@@ -113,7 +120,7 @@ class Gateway:
     def _answer_owned(self, request: Request, name: str, context: RequestContext) -> Response:
         owned = self._own(name)
         match = owned.wire.match(request)
-        operation = match.operation.name if match else _claimed_operation(request)
+        operation = match.operation.name if match else claimed_operation(request)
         handler = owned.service.operations.get(operation) if match else None
         if match is None or handler is None:
             if name in FALLS_THROUGH:
@@ -121,7 +128,9 @@ class Gateway:
             self._record(name, operation, request)
             return owned.wire.error(match.operation if match else None, not_emulated(name, operation))
         try:
-            output = handler(owned.wire.parse(match, request), context)
+            parameters = owned.wire.parse(match, request)
+            self._authorise(request, context, owned.service, operation, parameters)
+            output = handler(parameters, context)
             response = owned.wire.answer(match.operation, output)
         except FallThrough:
             return self._answer_by_moto(Call(request, context, name, operation))
@@ -138,12 +147,31 @@ class Gateway:
         self._record(call.service, call.operation, call.request)
         amendment = self._amendments.get(call.service)
         try:
-            return amendment.handle(call, self._forward) if amendment else self._forward(call)
+            if self._authoriser.enforces:
+                # Not S3's: what its calls are about is in the path, and their bodies are large.
+                parameters = {} if call.service == "s3" else claimed_parameters(call.request)
+                self._authoriser.check(call.request, call.context, call.service, call.operation, parameters)
+            response = amendment.handle(call, self._forward) if amendment else self._forward(call)
+            self._authoriser.check_absence(call.request, call.context, call.service, response)
+            return response
         except ServiceError as error:
-            return _error_for(call, error)
+            return refuse(call.request, call.service, error)
         except Exception as failure:  # noqa: BLE001 - see above
             traceback.print_exc(file=sys.stderr)
-            return _error_for(call, ServiceError("InternalFailure", f"{call.operation}: {failure!r}", 500))
+            return refuse(
+                call.request, call.service, ServiceError("InternalFailure", f"{call.operation}: {failure!r}", 500)
+            )
+
+    def _authorise(
+        self, request: Request, context: RequestContext, service: Service, operation: str, parameters: dict[str, Any]
+    ) -> None:
+        resource = None
+        if self._authoriser.enforces and isinstance(service, NamesResources):
+            resource = service.resource_of(operation, parameters, context)
+        if resource is None:
+            self._authoriser.check(request, context, service.name, operation, parameters)
+        elif resource:
+            self._authoriser.check_resource(request, context, service.name, operation, resource)
 
     def _forward(self, call: Call) -> Response:
         return self._fallback.answer(call.request, call.service, call.operation)
@@ -159,7 +187,7 @@ class Gateway:
         if service == "s3":
             match = self._name_s3_operations().match(request)
             return match.operation.name if match else f"{request.method} {request.path}"
-        return _claimed_operation(request)
+        return claimed_operation(request)
 
     def _name_s3_operations(self) -> RestRouter:
         if self._s3_router is None:
@@ -189,10 +217,20 @@ class Gateway:
             if request.method == "DELETE":
                 self.ledger.clear()
             return _json_response(self.ledger.report())
+        if request.path == "/_geopipe/faults":
+            return self._control_faults(request)
         return None
 
+    def _control_faults(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                given = json.loads(request.body)
+                self.faults.change(given["rate"], given.get("seed", 0), given.get("kinds", FAULT_KINDS))
+            except (ValueError, TypeError, KeyError, AttributeError) as problem:
+                return _json_response({"message": f"{type(problem).__name__}: {problem}"}, 400)
+        return _json_response(self.faults.describe())
 
-_FORM = "application/x-www-form-urlencoded"
+
 _OWN_HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -200,29 +238,6 @@ def partition_of(region: str) -> str:
     if region.startswith("cn-"):
         return "aws-cn"
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
-def _claimed_operation(request: Request) -> str:
-    """The operation's name where the request itself says it (JSON, query and RPC protocols)."""
-    target = request.header("X-Amz-Target")
-    if target:
-        return target.rpartition(".")[2]
-    if request.path.startswith("/service/") and "/operation/" in request.path:
-        return request.path.rpartition("/")[2]
-    if "Action" in request.query:
-        return request.query["Action"][0]
-    if request.header("Content-Type").startswith(_FORM):
-        return parse_qs(request.body.decode("utf-8", "replace")).get("Action", [""])[0]
-    return f"{request.method} {request.path}"
-
-
-def _error_for(call: Call, error: ServiceError) -> Response:
-    """moto's services speak several protocols; the error must be in the caller's."""
-    if call.service == "s3":
-        return serialise_s3_error(error, call.request.path)
-    if "Action" in call.request.query or call.request.header("Content-Type").startswith(_FORM):
-        return serialise_xml_error(error)
-    return serialise_error(None, error, call.request.header("Content-Type", "application/json"))
 
 
 def _is_from_a_browser(request: Request) -> bool:

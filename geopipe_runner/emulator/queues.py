@@ -11,28 +11,20 @@ import heapq
 import json
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .deleted_queues import DeletedQueues
 from .queue_attributes import InvalidAttributeError, check_attributes, dead_letter_target, differing
+from .queue_wire import Parameters, answer_error, read_content, read_parameters, whole_timestamps
 from .settings import Settings
-from .web import Request, Response
+from .web import Response
 
 if TYPE_CHECKING:
     from .gateway import Call, Forward
 
-_CONTENT_TYPE = "application/x-amz-json-1.0"
-_QUERY_CODES = {
-    "QueueNameExists": "QueueAlreadyExists",
-    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
-}
-"""Errors whose code in the older query protocol differs: SDKs show that one and keep the other beside it."""
-
 _WAKE_MARGIN = 0.001
 """Seconds after the moment itself, since a message is visible only past it."""
-
-Parameters = dict[str, Any]
 
 
 class _QueueGate:
@@ -71,6 +63,7 @@ class Queues:
         self._scale = settings.time_scale
         self._clock = clock
         self._gates: dict[tuple[str, str], _QueueGate] = {}
+        self._deleted = DeletedQueues(settings.queue_deleted_seconds, clock)
         self._lock = threading.RLock()
         self._stopped = False
 
@@ -78,7 +71,7 @@ class Queues:
         # The older query protocol is passed on as it is: no current SDK speaks it to SQS.
         if not call.request.header("X-Amz-Target"):
             return forward(call)
-        parameters = _parameters(call.request)
+        parameters = read_parameters(call.request)
         name = parameters.get("QueueName") or str(parameters.get("QueueUrl", "")).rpartition("/")[2]
         try:
             match call.operation:
@@ -94,13 +87,15 @@ class Queues:
                 case "SetQueueAttributes":
                     _check(call, parameters.get("Attributes", {}))
                 case "GetQueueAttributes":
-                    return _whole_timestamps(forward(call))
+                    return self._deleted.describe((call.context.region, name), lambda: whole_timestamps(forward(call)))
             with self._lock:
                 response = forward(call)
+                if call.operation == "DeleteQueue" and response.status < 300:
+                    self._deleted.note((call.context.region, name))
                 self._gate(call.context.region, name).notify()
                 return response
         except InvalidAttributeError as fault:
-            return _error(fault.shape, fault.message)
+            return answer_error(fault.shape, fault.message)
 
     def stop(self) -> None:
         """Whoever waits for messages gets an empty answer now."""
@@ -117,11 +112,12 @@ class Queues:
         _check(call, given)
         queue = _backend(call).queues.get(parameters.get("QueueName", ""))
         if queue is None:
+            self._deleted.require_free((call.context.region, parameters.get("QueueName", "")))
             return forward(call)
         name = differing(given, queue.attributes)
         if name:
             message = f"A queue already exists with the same name and a different value for attribute {name}"
-            return _error("QueueNameExists", message)
+            return answer_error("QueueNameExists", message)
         # Tags of a queue that exists change through TagQueue only; moto would overwrite them.
         call.request.replace_body(json.dumps({"QueueName": parameters["QueueName"]}).encode())
         return forward(call)
@@ -143,7 +139,7 @@ class Queues:
                 response = forward(call)
                 if queue.dead_letter_queue is not None:
                     self._gate(call.context.region, queue.dead_letter_queue.name).notify()
-                messages = _content(response).get("Messages", [])
+                messages = read_content(response).get("Messages", [])
                 now = self._clock()
                 if messages or response.status >= 300 or now >= deadline or self._stopped:
                     break
@@ -161,7 +157,7 @@ class Queues:
             queue = _backend(call).queues.get(name)
             if queue is None or response.status >= 300:
                 return response
-            content = _content(response)
+            content = read_content(response)
             sent = content.get("Successful", [content])
             entries = {entry["Id"]: entry for entry in parameters.get("Entries", [])}
             for result in sent:
@@ -186,7 +182,7 @@ class Queues:
             queue = _backend(call).queues.get(name)
             if queue is None or response.status >= 300:
                 return response
-            done = {entry["Id"] for entry in _content(response).get("Successful", [])}
+            done = {entry["Id"] for entry in read_content(response).get("Successful", [])}
             changes = [entry for entry in parameters.get("Entries", []) if entry["Id"] in done] or [parameters]
             for change in changes:
                 handle = change.get("ReceiptHandle", "")
@@ -217,40 +213,3 @@ def _backend(call: Call) -> Any:
     from moto.sqs.models import sqs_backends
 
     return sqs_backends[call.context.account_id][call.context.region]
-
-
-def _parameters(request: Request) -> Parameters:
-    return _object(request.body)
-
-
-def _content(response: Response) -> Parameters:
-    return _object(response.content())
-
-
-def _object(body: bytes) -> Parameters:
-    try:
-        content = json.loads(body or b"{}")
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _whole_timestamps(response: Response) -> Response:
-    """moto counts fractions of seconds where AWS gives whole ones."""
-    content = _content(response)
-    attributes = content.get("Attributes", {})
-    for name in ("CreatedTimestamp", "LastModifiedTimestamp"):
-        if name in attributes:
-            attributes[name] = attributes[name].partition(".")[0]
-    return response.with_content(json.dumps(content).encode()) if attributes else response
-
-
-def _error(shape: str, message: str, status: int = 400) -> Response:
-    body = json.dumps({"__type": f"com.amazonaws.sqs#{shape}", "message": message}).encode()
-    headers = [
-        ("Content-Type", _CONTENT_TYPE),
-        ("Content-Length", str(len(body))),
-        ("x-amzn-RequestId", str(uuid.uuid4())),
-        ("x-amzn-query-error", f"{_QUERY_CODES.get(shape, shape)};Sender"),
-    ]
-    return Response(status, headers, body)

@@ -63,17 +63,25 @@ class EmulatorServer:
 
     def _listen(self) -> None:
         from .amendments import default_amendments
+        from .authorisation import Authoriser
         from .clients import client_factory
         from .fallback import Fallback
+        from .faults import FaultInjector
         from .gateway import Gateway
+        from .known_roles import KnownRoles
         from .listener import Listener
 
-        environment = self._environment = Environment(self.settings, self.url, client_factory(self.url))
+        known = KnownRoles(self.settings.iam_propagation_seconds)
+        authoriser = Authoriser(self.settings, known)
+        environment = self._environment = Environment(
+            self.settings, self.url, client_factory(self.url), authoriser.missing
+        )
         factories = default_services() if self._factories is None else self._factories
         self._services = [make(environment) for make in factories]
         self._fallback = Fallback(self.settings.account_id)
-        self.gateway = Gateway(self.settings, self._services, self._fallback, default_amendments(self.settings))
-        app: Any = self.gateway
+        amendments = default_amendments(self.settings, known)
+        self.gateway = Gateway(self.settings, self._services, self._fallback, authoriser, amendments)
+        app: Any = FaultInjector(self.gateway, self.gateway.faults)
         for wrap in self._middleware:
             app = wrap(app)
         self._server = Listener(self._socket, app, self._verbose)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 DEFAULT_ACCOUNT_ID = "123456789012"
+Enforcement = Literal["off", "enforce"]
+FAULT_KINDS = ("throttle", "500", "503", "reset", "slow")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,20 @@ class Settings:
     """How long a new function stays Pending, and an updated one InProgress (wall time)."""
     mapping_creating_seconds: float = 0.0
     """How long an event source mapping stays Creating, Updating or Deleting (wall time)."""
+    iam: Enforcement = "off"
+    """enforce: a role may do only what its policies say. The user's own credentials may always do everything."""
+    iam_propagation_seconds: float = 0.0
+    """How long the other services do not yet know of a new or changed role or policy (wall time)."""
+    queue_deleted_seconds: float = 0.0
+    """How long the name of a deleted queue cannot be used again; on AWS 60 (wall time)."""
+    duplicate_deliveries: float = 0.0
+    """The share of batches that an event source mapping delivers twice, 0 to 1."""
+    faults: float = 0.0
+    """The share of API calls that meet a fault, 0 to 1; our own services' calls meet none."""
+    fault_seed: int = 0
+    """The same seed gives the same calls the same faults."""
+    fault_kinds: str = ",".join(FAULT_KINDS)
+    """Which faults, separated by commas."""
 
     def __post_init__(self) -> None:
         if not (len(self.account_id) == 12 and self.account_id.isascii() and self.account_id.isdigit()):
@@ -33,3 +50,10 @@ class Settings:
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
                 raise ValueError(f"{field.name} {value}: must be a finite number, 0 or more")
+        for name in ("duplicate_deliveries", "faults"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} {getattr(self, name)}: must be between 0 and 1")
+        if self.iam not in get_args(Enforcement):
+            raise ValueError(f"iam {self.iam!r}: must be off or enforce")
+        if not set(self.fault_kinds.split(",")) <= set(FAULT_KINDS):
+            raise ValueError(f"fault_kinds {self.fault_kinds!r}: must be some of {','.join(FAULT_KINDS)}")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from .bucket_names import action_of, is_valid_bucket_name
+from .callers import principals_of
 from .errors import ServiceError
 from .fallback import not_emulated
-from .resource_policy import Access, is_denied, is_public, statements_of, unknown_operators
+from .policy_statements import Access, statements_of, unknown_operators
+from .resource_policy import is_denied, is_public
 from .settings import Settings
 from .web import Response
 
@@ -53,7 +54,7 @@ class Storage:
     def handle(self, call: Call, forward: Forward) -> Response:
         if any(part in call.operation for part in _MISTAKEN):
             raise not_emulated(call.service, call.operation)
-        bucket, _, key = unquote(call.request.path.lstrip("/")).partition("/")
+        bucket, key = call.request.bucket_and_key
         if not bucket:
             return forward(call)
         if call.operation == "CreateBucket":
@@ -114,7 +115,7 @@ class Storage:
         if policy is None:
             return
         resource = f"arn:{call.context.partition}:s3:::{bucket}" + (f"/{key}" if key else "")
-        access = Access(action_of(call.operation), resource, _principals(call), self._facts(call))
+        access = Access(action_of(call.operation), resource, principals_of(call.context), self._facts(call))
         if is_denied(policy, access):
             message = (
                 f"User: {max(access.principals, key=len, default='anonymous')} is not authorized to perform: "
@@ -206,22 +207,6 @@ def _backend(call: Call) -> Any:
     from moto.s3.models import s3_backends
 
     return s3_backends[call.context.account_id][call.context.partition]
-
-
-def _principals(call: Call) -> frozenset[str]:
-    """All names a policy may call the caller by."""
-    context = call.context
-    if not context.access_key_id:
-        return frozenset()
-    from moto.sts.models import sts_backends
-
-    names = {context.account_id, f"arn:{context.partition}:iam::{context.account_id}:root"}
-    session = sts_backends[context.account_id][context.partition].get_assumed_role_from_access_key(
-        context.access_key_id
-    )
-    if session is not None:
-        names |= {session.arn, session.role_arn}
-    return frozenset(names)
 
 
 def _tags_in(body: bytes) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 Environ = dict[str, Any]
 
@@ -29,6 +29,12 @@ class Request:
         key = name.upper().replace("-", "_")
         value: str = self.environ.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}", default)
         return value
+
+    @property
+    def bucket_and_key(self) -> tuple[str, str]:
+        """How S3 reads the path; our clients never put the bucket into the host's name."""
+        bucket, _, key = unquote(self.path.lstrip("/")).partition("/")
+        return bucket, key
 
     @property
     def headers(self) -> Mapping[str, str]:

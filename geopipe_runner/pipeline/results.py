@@ -87,7 +87,7 @@ def _records(uri: str, body: _Copying) -> Iterator[list[str]]:
     try:
         yield from records
     except csv.Error as error:
-        raise AwsError(f"{uri} is no CSV file after line {records.line_num}: {error}.") from None
+        raise AwsError(f"{uri} is no CSV file: {error} in line {records.line_num}.") from None
 
 
 @contextmanager

@@ -8,11 +8,12 @@ import threading
 from datetime import UTC, datetime
 from typing import TextIO
 
-from ..errors import InterruptedByUser, OutputClosed
+from ..errors import InterruptedByUser
 from ..reconcile.model import Step
 from . import error_text
 from .documents import event_document
 from .events import Event, Failed
+from .streams import lost_output
 
 
 class JsonReport:
@@ -32,7 +33,7 @@ class JsonReport:
                 print(line, file=self._out, flush=True)
             except OSError as error:
                 self._out = io.StringIO()  # what follows is said to nobody
-                raise OutputClosed(f"Standard output was closed: {error.strerror}.") from None
+                raise lost_output(error) from None
             if isinstance(event, Failed):
                 error_text.show(event.error, self._err)  # whoever reads the log of a job looks there
 

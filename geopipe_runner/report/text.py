@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from ..errors import InterruptedByUser, OutputClosed
+from ..errors import InterruptedByUser
 from ..pipeline.execution import ExecutionView
 from ..pipeline.results import as_csv
 from ..reconcile.model import Action, Step
 from . import error_text, events, plan_text
 from .paint import for_stream, is_terminal
 from .sections import RULE, Sections
+from .streams import lost_output
 
 _WELCOME = """Welcome to the Amazon SageMaker pipeline example scenario.
 
@@ -100,7 +101,7 @@ class TextReport:
             print(text, file=self._out, flush=True)
         except OSError as error:
             self._out = io.StringIO()  # what follows is said to nobody
-            raise OutputClosed(f"Standard output was closed: {error.strerror}.") from None
+            raise lost_output(error) from None
 
     def _block(self, *lines: str) -> None:
         for line in (RULE, *lines, RULE):

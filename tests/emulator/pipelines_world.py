@@ -159,6 +159,9 @@ class World:
     def statuses(self, arn: str) -> dict[str, str]:
         return {name: step["StepStatus"] for name, step in self.steps(arn).items()}
 
+    def retry(self, arn: str, **more: Any) -> dict[str, Any]:
+        return self.call("RetryPipelineExecution", PipelineExecutionArn=arn, **more)
+
     def succeed(self, token: str, outputs: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
         given = [{"Name": n, "Value": v} for n, v in (outputs or {}).items()]
         return self.call("SendPipelineExecutionStepSuccess", CallbackToken=token, OutputParameters=given, **more)
@@ -185,6 +188,25 @@ def callback(name: str, *outputs: str, **more: Any) -> dict[str, Any]:
     declared = [{"OutputName": output, "OutputType": "String"} for output in outputs]
     url = {"Get": "Parameters.queue"}
     return {"Name": name, "Type": "Callback", "SqsQueueUrl": url, "OutputParameters": declared, **more}
+
+
+def condition(
+    name: str,
+    conditions: list[dict[str, Any]],
+    then: list[dict[str, Any]],
+    otherwise: list[dict[str, Any]] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    arguments = {"Conditions": conditions, "IfSteps": then, "ElseSteps": otherwise or []}
+    return {"Name": name, "Type": "Condition", "Arguments": arguments, **more}
+
+
+def equals(left: object, right: object) -> dict[str, Any]:
+    return {"Type": "Equals", "LeftValue": left, "RightValue": right}
+
+
+def failing(name: str, message: object = "no", **more: Any) -> dict[str, Any]:
+    return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}, **more}
 
 
 def output(step: str, name: str) -> dict[str, str]:

@@ -89,7 +89,7 @@ def test_create_refuses(world: World, change: dict[str, Any], message: str) -> N
         ({"FunctionArn": None}, "FunctionArn must be the ARN"),
         ({"Type": "Callback"}, "SqsQueueUrl must be the URL of a queue"),
         ({"Type": "Callback", "SqsQueueUrl": "callbacks"}, "SqsQueueUrl must be the URL of a queue"),
-        ({"Type": "Fail"}, "not supported by this endpoint; supported are Callback, Lambda"),
+        ({"Type": "Tuning"}, "not supported by this endpoint; supported are Callback, Condition, Fail, Lambda"),
     ],
 )
 def test_steps_are_checked_by_their_type(world: World, step: dict[str, Any], message: str) -> None:

@@ -123,7 +123,7 @@ def test_what_is_no_definition(source: str, message: str) -> None:
         (lambda d: d["Parameters"][5].update(EnumValues="small"), "EnumValues of parameter 'size' must be a list"),
         (lambda d: d["Parameters"][0].update(Name="bad name"), "parameter name 'bad name' must match"),
         (lambda d: d["Steps"][2].update(Type="Training"), "step type 'Training' is not supported by this endpoint"),
-        (lambda d: d["Steps"][2].update(Type="Condition"), "not supported by this endpoint; supported are Callback, L"),
+        (lambda d: d["Steps"][2].update(Type="EMR"), "not supported by this endpoint; supported are Callback, L"),
         (lambda d: d["Steps"][2].update(Type="Lamda"), "step type 'Lamda' is unknown"),
         (lambda d: d["Steps"][2].update(DependsOn=["nobody"]), "step 'end': DependsOn names an unknown step 'nobody'"),
         (lambda d: d["Steps"][2].update(DependsOn="wait"), "DependsOn must be a list of step names"),

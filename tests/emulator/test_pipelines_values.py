@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from geopipe_runner.emulator.pipelines.values import (
     ExecutionReference,
     ExpressionError,
+    OutcomeReference,
     OutputReference,
     ParameterReference,
     Scope,
@@ -40,6 +41,7 @@ SCOPE = Scope(
         ("Steps.first.OutputParameters['arn']", OutputReference("first", "arn")),
         ('Steps.first.OutputParameters["arn"]', OutputReference("first", "arn")),
         ("Steps.a-b_c.OutputParameters['x y.z']", OutputReference("a-b_c", "x y.z")),
+        ("Steps.a-b_c.Outcome", OutcomeReference("a-b_c")),
     ],
 )
 def test_known_references(text: str, target: object) -> None:
@@ -55,6 +57,8 @@ def test_known_references(text: str, target: object) -> None:
         "parameters.a",
         "Execution.Nonsense",
         "Steps.a",
+        "Steps.a.outcome",
+        "Steps.a.Outcome.x",
         "Steps.a.ModelArtifacts.S3ModelArtifacts",
         "Steps.a.OutputParameters['x\"]",
         "Steps.a.OutputParameters[x]",

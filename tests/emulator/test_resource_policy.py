@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from geopipe_runner.emulator.resource_policy import Access, applies, is_allowed, is_denied, is_public, unknown_operators
+from geopipe_runner.emulator.policy_statements import Access, unknown_operators
+from geopipe_runner.emulator.resource_policy import applies, is_allowed, is_denied, is_public
 
 ROOT = "arn:aws:iam::123456789012:root"
 FACTS = {"aws:securetransport": "true", "aws:sourceip": "127.0.0.1", "s3:prefix": "input/", "s3:tlsversion": "1.3"}

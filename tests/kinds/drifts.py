@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
@@ -40,7 +41,8 @@ def make_spare_role(hands: Hands, account: Account) -> str:
     services = ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": services}}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.create_role(RoleName="spare", AssumeRolePolicyDocument=trust)
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="spare", AssumeRolePolicyDocument=trust)
     return spare_role(account)
 
 
@@ -78,16 +80,24 @@ def _policy_resource(action: str) -> Make:
         policy = copy.deepcopy(dict(spec.document))
         statement = next(s for s in policy["Statement"] if s["Action"] == [action])
         statement["Resource"] = "arn:aws:s3:::somewhere-else"
-        hands.client("iam").create_policy_version(
-            PolicyArn=spec.arn, PolicyDocument=json.dumps(policy), SetAsDefault=True
-        )
+        _new_version(hands, spec, policy)
 
     return make
 
 
+def _new_version(hands: Hands, spec: Any, policy: dict[str, Any]) -> None:
+    iam = hands.client("iam")
+    older = [
+        v["VersionId"] for v in iam.list_policy_versions(PolicyArn=spec.arn)["Versions"] if not v["IsDefaultVersion"]
+    ]
+    if len(older) == 4:
+        iam.delete_policy_version(PolicyArn=spec.arn, VersionId=older[0])
+    iam.create_policy_version(PolicyArn=spec.arn, PolicyDocument=json.dumps(policy), SetAsDefault=True)
+
+
 def _policy_without_additions(hands: Hands, spec: Any) -> None:
     policy = {**spec.document, "Statement": list(spec.document["Statement"])[:-1]}
-    hands.client("iam").create_policy_version(PolicyArn=spec.arn, PolicyDocument=json.dumps(policy), SetAsDefault=True)
+    _new_version(hands, spec, policy)
 
 
 def _detach(hands: Hands, spec: Any) -> None:
@@ -243,6 +253,8 @@ def _mapping(**settings: Any) -> Make:
         client = hands.client("lambda")
         listing = client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
         uuid = listing["EventSourceMappings"][0]["UUID"]
+        while client.get_event_source_mapping(UUID=uuid)["State"] not in ("Enabled", "Disabled"):
+            """An earlier change is being made."""
         client.update_event_source_mapping(UUID=uuid, **settings)
 
     return make

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,50 @@ def test_nobody_at_the_endpoint(tmp_path: Path) -> None:
         connect(config, "http://127.0.0.1:9", announce, Hurried())
     assert "127.0.0.1:9" in caught.value.message
     assert "Is the endpoint running" in caught.value.hint
+
+
+class SomebodyElse(BaseHTTPRequestHandler):
+    """Answers everything with the same page."""
+
+    status = 200
+    page = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.status)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+PAGES = [
+    (200, b"<html><head><title>Sign in</title></head><body><br></body></html>"),
+    (200, b"<html><body>It works!</body></html>"),
+    (200, b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>"),
+    (404, b"Not found"),
+    (500, b"<html><body>Oops</body></html>"),
+]
+
+
+@pytest.mark.parametrize(("status", "page"), PAGES)
+def test_somebody_else_at_the_endpoint(tmp_path: Path, status: int, page: bytes) -> None:
+    answers = type("Answers", (SomebodyElse,), {"status": status, "page": page})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), answers)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with pytest.raises(AwsError) as caught:
+            connect(write_config(tmp_path, "else", url), url, announce, Hurried())
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert caught.value.message.startswith("What answered is not AWS: ")
+    assert "proxy" in caught.value.hint
+    assert len(caught.value.message) < 400
 
 
 def plan(config: Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -71,6 +71,17 @@ def test_what_is_in_it(source: Path) -> None:
     assert package.files == {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
 
 
+def test_nothing_is_compressed(source: Path) -> None:
+    """What a compressor writes depends on its version."""
+    with zipfile.ZipFile(io.BytesIO(artifact.build(source).content)) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_the_bytes_are_these_on_every_machine(tmp_path: Path) -> None:
+    package = artifact.build(write(tmp_path, {"handler.py": "def lambda_handler(event, context):\n    return {}\n"}))
+    assert package.sha256 == "tHOIVeDGsYeKFQGRsCrghoMfXhSj1wpY6iAg+r7Nu8U="
+
+
 def test_the_hash_is_the_one_lambda_gives(source: Path) -> None:
     package = artifact.build(source)
     assert package.sha256 == base64.b64encode(hashlib.sha256(package.content).digest()).decode()

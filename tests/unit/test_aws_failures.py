@@ -11,9 +11,10 @@ from botocore.exceptions import (
     NoRegionError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 from runner_fakes import answer_error
 
-from geopipe_runner.aws.failures import as_aws_error, reason, translated
+from geopipe_runner.aws.failures import as_aws_error, reason, translated, unreachable
 from geopipe_runner.aws.gone import ignore_gone, none_if_gone
 from geopipe_runner.errors import AwsError, ConfigError, GeopipeError, Problem, RefusedError
 
@@ -73,6 +74,11 @@ def test_a_denial_points_to_the_permissions(code: str) -> None:
         (ReadTimeoutError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
         (ConnectTimeoutError(endpoint_url="http://x"), "The connection was lost", "Run the same command again"),
         (NoRegionError(), "region", ""),
+        (
+            ResponseParserError("no element\n found" + " x" * 999),
+            "What answered is not AWS: no element found",
+            "A proxy",
+        ),
     ],
 )
 def test_errors_of_botocore_itself(error: Exception, text: str, hint: str) -> None:
@@ -81,6 +87,19 @@ def test_errors_of_botocore_itself(error: Exception, text: str, hint: str) -> No
     assert text in caught.value.message
     assert caught.value.hint.startswith(hint)
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectTimeoutError(endpoint_url="http://x"), ReadTimeoutError(endpoint_url="http://x")]
+)
+def test_there_is_nothing_to_go_on_with_after_a_first_call(error: Exception) -> None:
+    told = unreachable(error)
+    assert told.message.startswith("AWS cannot be reached")
+    assert "again" not in told.hint
+
+
+def test_a_long_answer_is_quoted_in_part() -> None:
+    assert len(as_aws_error(ResponseParserError("x" * 5000)).message) < 400
 
 
 def test_our_own_errors_and_bugs_pass_unchanged() -> None:
@@ -94,6 +113,11 @@ def test_one_sentence_of_any_error() -> None:
     assert reason(answer_error("A", "b", "C")) == "C failed: A: b"
     assert reason(RefusedError("not ours.", "Choose another.")) == "not ours. Choose another."
     assert reason(RefusedError("not ours.")) == "not ours."
+    assert reason(RefusedError("not ours", "Choose another.")) == "not ours. Choose another."
+    assert reason(answer_error("AccessDenied", "no", "ListTags")).startswith(
+        "ListTags failed: AccessDenied: no. ListTags"
+    )
+    assert reason(ResponseParserError("x")).startswith("What answered is not AWS: x")
     assert reason(ValueError("bug")) == "bug"
 
 

@@ -39,11 +39,27 @@ def parsed(*arguments: str) -> argparse.Namespace:
         (["cleanup", "c.yaml", "--dry-run"], {"command": "cleanup", "dry_run": True}),
         (["cleanup", "c.yaml", "--cleanup", "none"], {"command": "cleanup", "cleanup": "none"}),
         (["hello", "c.yaml"], {"command": "hello"}),
+        (["--verbose", "plan", "c.yaml"], {"command": "plan", "config": "c.yaml", "verbose": True}),
+        (["--output", "json", "validate", "c.yaml"], {"command": "validate", "config": "c.yaml", "output": "json"}),
+        (["--output=json", "cleanup", "c.yaml"], {"command": "cleanup", "output": "json"}),
+        (["--output-dir", "plan", "c.yaml"], {"command": "run", "output_dir": Path("plan"), "config": "c.yaml"}),
+        (["--output-dir", "plan", "run", "c.yaml"], {"command": "run", "output_dir": Path("plan"), "config": "c.yaml"}),
+        (["--adopt", "queue", "plan", "c.yaml"], {"command": "plan", "adopt": ["queue"]}),
+        (["c.yaml", "--output-dir", "plan"], {"command": "run", "output_dir": Path("plan"), "config": "c.yaml"}),
+        (["--", "plan"], {"command": "run", "config": "plan"}),
+        (["run", "plan"], {"command": "run", "config": "plan"}),
     ],
 )
 def test_arguments(arguments: list[str], expected: dict[str, object]) -> None:
     found = vars(parsed(*arguments))
     assert {name: found[name] for name in expected} == expected
+
+
+def test_every_option_with_a_value_is_known_as_one() -> None:
+    (commands,) = [action.choices for action in cli._parser()._actions if action.dest == "command"]
+    assert set(commands) == set(cli.COMMANDS)
+    options = [option for command in commands.values() for option in command._actions if option.option_strings]
+    assert {name for option in options if option.nargs != 0 for name in option.option_strings} == set(cli._TAKE_A_VALUE)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +81,19 @@ def test_a_wrong_policy_says_what_is_valid(text: str, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["run"], ["run", LOCAL, "more"], ["plan", LOCAL, "--cleanup=all"], [LOCAL, "--nonsense"]]
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["run", LOCAL, "more"],
+        [LOCAL, "plan"],
+        ["plan", LOCAL, "--cleanup=all"],
+        [LOCAL, "--nonsense"],
+        [LOCAL, "--dry"],
+        [LOCAL, "--output-dir"],
+        [LOCAL, "--detailed-exitcode"],
+        ["--detailed-exitcode", "run", LOCAL],
+    ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -137,6 +165,36 @@ def test_a_wrong_template_is_exit_code_2(tmp_path: Path) -> None:
     done = run_child("validate", str(path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"{template}:1: 'oops' is undefined\n")
+
+
+def test_a_detailed_exit_code_is_about_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([LOCAL, "--detailed-exitcode"])
+    assert "use it with --dry-run, or with the command plan" in capsys.readouterr().err
+    for arguments in ([LOCAL, "--dry-run", "--detailed-exitcode"], ["plan", LOCAL, "--detailed-exitcode"]):
+        assert cli._parsed(arguments).detailed_exitcode
+
+
+def without_files(folder: Path) -> Path:
+    """A configuration whose template, code and input are gone."""
+    path = folder / "c.yaml"
+    path.write_text(Path(LOCAL).read_text().replace("../", f"{folder}/gone/"))
+    return path
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "validate"])
+def test_what_builds_needs_the_files(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = without_files(tmp_path)
+    assert cli.main([command, str(path)]) == 2
+    faults = capsys.readouterr().err.splitlines()
+    assert len(faults) == 3
+    assert all(fault.startswith(f"{path}:") for fault in faults)
+
+
+@pytest.mark.parametrize("command", [["cleanup", "--cleanup=all"], ["hello"]])
+def test_what_deletes_or_looks_does_not(command: list[str], tmp_path: Path) -> None:
+    done = run_child(*command, str(without_files(tmp_path)), "--non-interactive")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_command_lines_policy_wins_over_the_configurations() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from geopipe_runner.config import load
 from geopipe_runner.config.loader import read_values
-from geopipe_runner.config.rules import RULES, Rule, findings
+from geopipe_runner.config.rules import FILE_RULES, RULES, Rule, findings
 from geopipe_runner.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "configs"
 CASES = sorted(FOLDER.glob("*.yaml"))
+EVERY_RULE = (*RULES, *FILE_RULES)
 ENVIRON = {"SECONDS": "30"}
 
 
@@ -42,10 +43,10 @@ def rules_with_a_case() -> set[Rule]:
             _, values = read_values(path, ENVIRON)
         except ConfigError:
             continue
-        found |= {rule for rule in RULES if rule not in found and findings(rule, values)}
+        found |= {rule for rule in EVERY_RULE if rule not in found and findings(rule, values)}
     return found
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.__name__)
 def test_every_rule_has_a_case(rule: Rule, rules_with_a_case: set[Rule]) -> None:
     assert rule in rules_with_a_case

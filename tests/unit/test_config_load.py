@@ -12,8 +12,13 @@ import pytest
 import yaml
 
 from geopipe_runner.config import Config, load
+from geopipe_runner.config.addresses import host_of, is_loopback
+from geopipe_runner.config.loader import read_values
 from geopipe_runner.config.model import AssumeRole, RoleConfig, S3Location
-from geopipe_runner.errors import ConfigError
+from geopipe_runner.config.rules import FILE_RULES, findings
+from geopipe_runner.config.schema import load_schema
+from geopipe_runner.config.values import Values
+from geopipe_runner.errors import ConfigError, Problem
 
 ROOT = Path(__file__).parents[2]
 LOCAL = ROOT / "config" / "local.yaml"
@@ -28,10 +33,14 @@ MINIMAL: dict[str, Any] = {
 }
 
 
-def load_dict(folder: Path, environ: dict[str, str] | None = None, **changes: Any) -> Config:
+def write(folder: Path, **changes: Any) -> Path:
     path = folder / "test.yaml"
     path.write_text(yaml.safe_dump({**MINIMAL, **changes}), encoding="utf-8")
-    return load(path, environ or {})
+    return path
+
+
+def load_dict(folder: Path, environ: dict[str, str] | None = None, **changes: Any) -> Config:
+    return load(write(folder, **changes), environ or {})
 
 
 def flattened(section: Any, prefix: str = "") -> set[str]:
@@ -84,7 +93,7 @@ def test_shipped_files_say_the_defaults(tmp_path: Path) -> None:
     local = dataclasses.asdict(load(LOCAL, {}))
     default = dataclasses.asdict(load_dict(tmp_path))
     differing = {key for key, value in local.items() if default[key] != value}
-    assert differing == {"path", "deployment", "target", "bucket", "execution"}
+    assert differing == {"path", "document", "deployment", "target", "bucket", "iam", "execution"}
 
 
 def test_minimal_file_anywhere_uses_our_own_files(tmp_path: Path) -> None:
@@ -196,6 +205,73 @@ def test_interpolation(tmp_path: Path) -> None:
 def test_what_comes_in_is_not_interpolated_again(tmp_path: Path) -> None:
     config = load_dict(tmp_path, environ={"X": "${region}"}, pipeline={"description": "${env:X}"})
     assert config.pipeline.description == "${region}"
+
+
+def test_who_only_deletes_needs_no_files(tmp_path: Path) -> None:
+    gone = {
+        "function": {"source": "gone"},
+        "pipeline": {"template": "gone.j2"},
+        "input": {"source": "gone.csv"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        load_dict(tmp_path, **gone)
+    assert len(caught.value.problems) == 3
+    config = load(tmp_path / "test.yaml", {}, files=False)
+    assert (config.function.source, config.input.source) == (tmp_path / "gone", tmp_path / "gone.csv")
+
+
+def test_without_files_everything_else_is_checked(tmp_path: Path) -> None:
+    load_dict(tmp_path)
+    (tmp_path / "test.yaml").write_text("deployment: UPPER\n")
+    with pytest.raises(ConfigError):
+        load(tmp_path / "test.yaml", {}, files=False)
+
+
+def test_our_own_files_are_named_as_ours_where_they_are_not(tmp_path: Path) -> None:
+    """As in a package, which holds the program only."""
+    document, _ = read_values(write(tmp_path), {})
+    values = Values(document, load_schema(), tmp_path, own_folder=tmp_path / "site-packages" / "config")
+    found = [finding for rule in FILE_RULES for finding in findings(rule, values)]
+    assert [(finding.path, finding.valid) for finding in found] == [
+        ("pipeline.template", "set it to the path of a pipeline template"),
+        ("function.source", "set it to the path of a folder with code"),
+        ("input.source", "set it to the path of a CSV file or s3://bucket/key"),
+    ]
+    for finding in found:
+        assert f"{finding.path} is left out, and geopipe's own is not here: there is no" in finding.what
+
+
+def test_a_fault_found_later_has_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL) + "tags:\n  team: maps\n", encoding="utf-8")
+    config = load(path, {})
+    line = len(path.read_text().splitlines())
+    assert config.problem(("tags", "team"), "w", "v") == Problem(str(path), line, 3, "w", "v")
+    assert config.problem(("tags", "other"), "w", "v") == Problem(str(path), line - 1, 1, "w", "v")
+    assert config.problem(("job", "kind"), "w", "v") == Problem(str(path), 1, 1, "w", "v")
+    assert "document" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("127.0.0.1", True), ("127.8.9.10", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("", False)],
+)
+def test_loopback(host: str, here: bool) -> None:
+    assert is_loopback(host) is here
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://127.0.0.1:1", "127.0.0.1"),
+        ("http://[::1]:1", "::1"),
+        ("http://h:0", None),
+        ("http://h:x", None),
+        ("http://[", None),
+    ],
+)
+def test_hosts(url: str, host: str | None) -> None:
+    assert host_of(url) == host
 
 
 def test_config_is_frozen() -> None:

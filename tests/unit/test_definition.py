@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geopipe_runner.errors import TemplateError
-from geopipe_runner.pipeline.definition import check, declared_parameters, problems, references
+from geopipe_runner.kinds.sagemaker_pipeline import normalise_definition
+from geopipe_runner.pipeline.definition import MAX_BYTES, check, declared_parameters, problems, references, serialised
 
 SAMPLE: dict[str, Any] = {
     "Version": "2020-12-01",
@@ -69,6 +72,33 @@ def changed(change: Change) -> dict[str, Any]:
     return definition
 
 
+KEYS = st.sampled_from(
+    ["Name", "Type", "Arguments", "DependsOn", "OutputParameters", "OutputName", "OutputType", "IfSteps", "Get"]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(
+        ["Condition", "Lambda", "a", "b", "Parameters.a", "Steps.a.OutputParameters['b']", "Steps.", "."]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=30,
+)
+STEP = st.fixed_dictionaries(
+    {"Name": st.sampled_from("abcdef"), "Type": st.sampled_from(["Condition", "Lambda"])},
+    optional={
+        "DependsOn": st.lists(st.sampled_from("abc"), max_size=2) | VALUES,
+        "OutputParameters": st.just([{"OutputName": "b", "OutputType": "String"}]) | VALUES,
+        "Arguments": st.fixed_dictionaries({"IfSteps": st.lists(VALUES | st.deferred(lambda: STEP), max_size=2)})
+        | VALUES,
+    },
+)
+DEFINITION = st.fixed_dictionaries({"Steps": st.lists(STEP, min_size=1, max_size=3)}, optional={"Parameters": VALUES})
+
+
 def step(number: int, **values: Any) -> Change:
     return lambda definition: definition["Steps"][number].update(values)
 
@@ -80,6 +110,23 @@ def argument(value: Any) -> Change:
 def get(reference: str) -> Change:
     return argument({"Get": reference})
 
+
+def condition(arguments: Any) -> Change:
+    return lambda definition: definition["Steps"].append(
+        {"Name": "decide", "Type": "Condition", "Arguments": arguments}
+    )
+
+
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+DEPENDS_ON = "step 'wait': DependsOn is no list of step names"
+OUTPUTS = "step 'wait': OutputParameters is no list of objects with OutputName and OutputType"
+GET = "a Get names what it gets as text, such as Parameters.name"
 
 SOUND: dict[str, Change] = {
     "as it is": lambda _: None,
@@ -119,6 +166,45 @@ FAULTS: list[tuple[str, Change, list[str]]] = [
     ("step without name", lambda d: d["Steps"][1].pop("Name"), ["Steps[1] has no Name"]),
     ("step no object", lambda d: d["Steps"].append("x"), ["Steps[2] has no Name"]),
     ("parameter without name", lambda d: d["Parameters"][0].pop("Name"), ["Parameters[0] has no Name"]),
+    ("parameter without type", lambda d: d["Parameters"][0].pop("Type"), ["Parameters[0], 'role', has no Type"]),
+    ("parameters null", lambda d: d.update(Parameters=None), ["Parameters is no list"]),
+    ("step without type", lambda d: d["Steps"][1].pop("Type"), ["Steps[1], 'wait', has no Type"]),
+    ("depends on a number", step(1, DependsOn=5), [DEPENDS_ON]),
+    ("depends on nothing", step(1, DependsOn=None), [DEPENDS_ON]),
+    ("depends on a list of lists", step(1, DependsOn=[["start"]]), [DEPENDS_ON]),
+    ("depends on text", step(1, DependsOn="start"), [DEPENDS_ON]),
+    ("arguments null", step(1, Arguments=None), ["step 'wait': Arguments is no object"]),
+    ("outputs as text", step(1, OutputParameters=["x"]), [OUTPUTS]),
+    ("outputs null", step(1, OutputParameters=None), [OUTPUTS]),
+    ("output without type", step(1, OutputParameters=[{"OutputName": "x"}]), [OUTPUTS]),
+    ("a get of a number", argument({"Get": 5}), [f"step 'wait': Arguments.arn: {GET}"]),
+    ("a get in a list", argument(["x", {"Get": ["a"]}]), [f"step 'wait': Arguments.arn[1]: {GET}"]),
+    (
+        "a get outside the steps",
+        lambda d: d.update(PipelineExperimentConfig={"ExperimentName": {"Get": None}}),
+        [f"PipelineExperimentConfig.ExperimentName: {GET}"],
+    ),
+    ("condition without arguments", condition(None), ["step 'decide': Arguments is no object"]),
+    ("branch no list", condition({"IfSteps": {}}), ["Steps[2].Arguments.IfSteps is no list"]),
+    ("branch null", condition({"ElseSteps": None}), ["Steps[2].Arguments.ElseSteps is no list"]),
+    ("branch of text", condition({"IfSteps": ["start"]}), ["Steps[2].Arguments.IfSteps[0] has no Name"]),
+    (
+        "step without name in a branch",
+        condition({"ElseSteps": [{"Name": "a", "Type": "Fail"}, {"Type": "Fail"}]}),
+        ["Steps[2].Arguments.ElseSteps[1] has no Name"],
+    ),
+    (
+        "step without name in a branch of a branch",
+        condition({"IfSteps": [{"Name": "a", "Type": "Condition", "Arguments": {"IfSteps": [{"Type": "Fail"}]}}]}),
+        ["Steps[2].Arguments.IfSteps[0].Arguments.IfSteps[0] has no Name"],
+    ),
+    (
+        "bad lists in a branch",
+        condition({"IfSteps": [{"Name": "a", "Type": "Lambda", "DependsOn": "b", "Arguments": {"x": {"Get": 1}}}]}),
+        ["step 'a': DependsOn is no list of step names", f"step 'a': Arguments.x: {GET}"],
+    ),
+    ("deep", argument(nested(100)), ["it is nested more than 64 levels deep"]),
+    ("very deep", argument(nested(100_000)), ["it is nested more than 64 levels deep"]),
     (
         "two steps of a name",
         lambda d: d["Steps"].append({"Name": "start", "Type": "Lambda"}) or get("Parameters.role")(d),
@@ -249,6 +335,24 @@ def test_sound(name: str) -> None:
 @pytest.mark.parametrize(("change", "expected"), [pytest.param(c, e, id=name) for name, c, e in FAULTS])
 def test_faults(change: Change, expected: list[str]) -> None:
     assert list(problems(changed(change))) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(VALUES | DEFINITION)
+def test_whatever_json_it_is_the_answer_is_sentences(definition: Any) -> None:
+    found = list(problems(definition))
+    assert all(isinstance(problem, str) and problem for problem in found)
+    if not found:  # then the rest of the program may rely on it
+        assert normalise_definition(definition)
+        assert declared_parameters(definition) is not None
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_definition_has_a_mebibyte_at_most(more: int) -> None:
+    definition = changed(argument(""))
+    definition["Steps"][1]["Arguments"]["arn"] = "x" * (MAX_BYTES - len(serialised(definition)) + more)
+    expected = [f"the definition has {MAX_BYTES + 1:,} bytes; SageMaker takes {MAX_BYTES:,}"] if more else []
+    assert list(problems(definition)) == expected
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,11 @@ def test_the_whole_set_up_as_the_specification_shows_it() -> None:
         == """---
 Checking for role named SageMakerExampleLambdaRole.
         IAM role SageMakerExampleLambdaRole: created.
-        IAM policy SageMakerExampleLambdaRolePolicy: created.
+        IAM policy SageMakerExampleLambdaRole-local: created.
 ---
 Checking for role named SageMakerExampleRole.
         IAM role SageMakerExampleRole: created.
-        IAM policy SageMakerExampleRolePolicy: created.
+        IAM policy SageMakerExampleRole-local: created.
 ---
 Setting up the Lambda function for the pipeline.
         Log group /aws/lambda/SageMakerExampleFunction: created.

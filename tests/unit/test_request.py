@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner_fakes import config, deployment
+from runner_fakes import ROOT, config, deployment
 
+from geopipe_runner.config import load
+from geopipe_runner.config.aws_rules import MAX_PARAMETER_LENGTH
 from geopipe_runner.config.model import S3Location
-from geopipe_runner.errors import TemplateError
+from geopipe_runner.errors import ConfigError, TemplateError
+from geopipe_runner.kinds.base import Deployment
 from geopipe_runner.pipeline import request
 from geopipe_runner.pipeline.run import client_request_token, is_run_id, new_run_id
 
@@ -90,21 +93,65 @@ def test_the_configurations_own_values_win(value: Any, text: str) -> None:
 
 def test_undeclared_values_are_told_with_what_is_declared() -> None:
     given = deployment(config(pipeline={"parameters": {"zone": "x", "reigon": "y"}}))
-    with pytest.raises(TemplateError) as caught:
+    with pytest.raises(ConfigError) as caught:
         request.parameters(given, declaring("parameter_region"), RUN)
-    assert "pipeline.parameters: reigon, zone not declared by" in caught.value.message
-    assert caught.value.hint == "It declares: parameter_region."
+    template = given.config.pipeline.template
+    assert [(p.what, p.valid) for p in caught.value.problems] == [
+        (f"pipeline parameter reigon is not declared by {template}", "it declares parameter_region"),
+        (f"pipeline parameter zone is not declared by {template}", "it declares parameter_region"),
+    ]
 
 
 @pytest.mark.parametrize("length", [1024, 1025])
 def test_a_value_has_1024_characters_at_most(length: int) -> None:
     given = deployment(config(pipeline={"parameters": {"parameter_region": "r" * length}}))
     definition = declaring("parameter_region")
-    if length <= request.MAX_VALUE:
+    if length <= MAX_PARAMETER_LENGTH:
         assert request.parameters(given, definition, RUN) == {"parameter_region": "r" * length}
         return
-    with pytest.raises(TemplateError, match=r"parameter_region has 1,025 characters; SageMaker takes 1,024\."):
+    with pytest.raises(ConfigError, match=r"parameter_region has 1,025 characters: .*; SageMaker allows 1,024;"):
         request.parameters(given, definition, RUN)
+
+
+def written(folder: Path, *lines: str) -> Deployment:
+    """The deployment of a file of its own, whose last lines are these."""
+    path = folder / "mine.yaml"
+    path.write_text(
+        'deployment: test\ntarget: aws\nregion: us-west-2\naccount_id: "123456789012"\nbucket: {name: test-bucket}\n'
+        + "\n".join(lines),
+        encoding="utf-8",
+    )
+    return deployment(load(path, {}))
+
+
+def problems(given: Deployment) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        request.check(given)
+    return [str(problem).removeprefix(f"{given.config.path}:") for problem in caught.value.problems]
+
+
+def test_an_undeclared_parameter_is_told_where_it_is_written(tmp_path: Path) -> None:
+    lines = ("pipeline:", "  parameters:", "    parameter_reigon: x", "    parameter_region: us-west-2", "    own: 1")
+    template = ROOT / "pipeline_templates" / "reverse_geocoding.json.j2"
+    first, second = problems(written(tmp_path, *lines))
+    undeclared = f"is not declared by {template}"
+    assert first == f'8:5: pipeline parameter parameter_reigon {undeclared}; did you mean "parameter_region"?'
+    assert second.startswith(f"10:5: pipeline parameter own {undeclared}; it declares parameter_execution_role, ")
+
+
+def test_a_computed_value_that_is_too_long_is_told_at_the_job(tmp_path: Path) -> None:
+    lines = ("input:", f"  source: s3://survey-data/{'x' * 1000}.csv", "job:", "  kind: reverse_geocoding")
+    (problem,) = problems(written(tmp_path, *lines))
+    assert re.match(
+        r'8:1: the value of pipeline parameter parameter_vej_input_config has 1,\d{3} characters: "{.*"; '
+        "SageMaker allows 1,024; shorten what it is made from$",
+        problem,
+    )
+
+
+def test_a_computed_value_of_a_file_that_does_not_speak_of_the_job(tmp_path: Path) -> None:
+    (problem,) = problems(written(tmp_path, "input:", f"  source: s3://survey-data/{'x' * 1000}.csv"))
+    assert problem.startswith("1:1: the value of pipeline parameter parameter_vej_input_config has ")
 
 
 def test_an_undeclared_value_of_ours_may_be_as_long_as_it_likes() -> None:
@@ -113,11 +160,11 @@ def test_an_undeclared_value_of_ours_may_be_as_long_as_it_likes() -> None:
 
 
 def test_checking_covers_template_definition_and_parameters(tmp_path: Path) -> None:
-    request.check(deployment())
+    assert request.check(deployment()) == request.load_definition(deployment())
     bad = tmp_path / "bad.json"
     bad.write_text('{"Steps": []}')
     for change in ({"template": bad}, {"template": tmp_path / "none"}, {"parameters": {"x": "y"}}):
-        with pytest.raises(TemplateError):
+        with pytest.raises((TemplateError, ConfigError)):
             request.check(deployment(config(pipeline=change)))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import resource
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,47 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(AwsError, match="Cannot write") as caught:
         read(HEADER, save_to=tmp_path / "file")
     assert caught.value.hint == "Name another --output-dir."
+
+
+def test_a_field_too_long_for_a_table_is_told_with_its_file() -> None:
+    with pytest.raises(AwsError, match=r"s3://bucket/output/run/x/results_0.csv is no CSV file: field .* in line 3"):
+        read(HEADER + "1,2,USA,Valid Data\n" + "x" * 200_000, piece=1 << 20)
+
+
+@pytest.mark.parametrize("odd", [b"\0", b"\xff\xfe", b"\x1a", b'"'])
+def test_odd_bytes_are_counted_and_saved_as_they_are(tmp_path: Path, odd: bytes) -> None:
+    content = HEADER.encode() + b"1," + odd + b",USA,Valid Data\n"
+    found = read(content, save_to=tmp_path)
+    assert found.rows == 1
+    assert (tmp_path / "results.csv").read_bytes() == content
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """What the system refuses to write then is what it refuses on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("rows", [1, 3_000, 100_000])
+def test_a_file_that_does_not_fit_is_told_and_nothing_is_left(tmp_path: Path, rows: int) -> None:
+    content = HEADER + "1,2,USA,Valid Data\n" * rows
+    with files_no_larger_than(50), pytest.raises(AwsError, match=r"Cannot write .*results.csv: File too large"):
+        read(content, save_to=tmp_path, piece=1 << 20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_of_before_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    read(HEADER + "1,2,USA,Valid Data\n", save_to=tmp_path)
+    before = (tmp_path / "results.csv").read_bytes()
+    with pytest.raises(AwsError, match="no CSV"):
+        read(HEADER + "x" * 200_000, save_to=tmp_path, piece=1 << 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+    assert (tmp_path / "results.csv").read_bytes() == before
 
 
 def test_the_files_of_the_newest_export_are_found() -> None:

@@ -48,6 +48,20 @@ CASES = [
     (retry.QUEUE_DELETED_RECENTLY, "AWS.SimpleQueueService.QueueDeletedRecently", "You must wait 60 seconds"),
     (retry.CONCURRENT_CHANGE, "ConcurrentModification", "Another request is changing it"),
     (retry.CONCURRENT_CHANGE, "OperationAborted", "A conflicting conditional operation is in progress"),
+    (retry.NOT_YET_KNOWN, "NoSuchBucket", "The specified bucket does not exist"),
+    (retry.NOT_YET_KNOWN, "NoSuchEntity", "The role with name r cannot be found."),
+    (
+        retry.DEAD_LETTER_QUEUE_NOT_YET_KNOWN,
+        "InvalidParameterValue",
+        "Value {} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.",
+    ),
+    (retry.STILL_ATTACHED, "DeleteConflict", "Cannot delete entity, must detach all policies first."),
+    (retry.EXECUTION_STILL_ENDING, "ConflictException", "The pipeline has a running execution"),
+    (
+        retry.PIPELINE_STILL_GOING,
+        "ValidationException",
+        "Pipeline names must be unique within an AWS account and region. Pipeline with name (p) already exists.",
+    ),
 ]
 OTHERS = [
     (retry.ROLE_NOT_READY, "InvalidParameterValueException", "Unzipped size must be smaller than 262144000 bytes"),
@@ -57,6 +71,9 @@ OTHERS = [
     (retry.MAPPING_IN_USE, "ResourceConflictException", "in use"),
     (retry.QUEUE_DELETED_RECENTLY, "QueueAlreadyExists", "deleted recently"),
     (retry.CONCURRENT_CHANGE, "DeleteConflict", "ConcurrentModification"),
+    (retry.DEAD_LETTER_QUEUE_NOT_YET_KNOWN, "InvalidParameterValue", "Value for parameter RedrivePolicy is invalid."),
+    (retry.PIPELINE_STILL_GOING, "ValidationException", "Unknown parameter name"),
+    (retry.EXECUTION_STILL_ENDING, "ResourceConflictException", "running"),
 ]
 
 

@@ -75,6 +75,13 @@ def test_a_missing_variable_is_named_with_its_line(tmp_path: Path, text: str, li
         ("{\n{{ [1][5] | tojson }}}", 2),
         ("\n{{ name + 1 }}", 2),
         ("\n{% for i in range(1000000000) %}{% endfor %}", 2),
+        ("\n{{ 5 | dictsort }}", 2),
+        ("\n{{ name | xmlattr }}", 2),
+        ("\n{{ namespace(5) }}", 2),
+        ("\n{{ 'x' * 10 ** 13 }}", 2),
+        ("{% macro m(v) %}\n{{ m(v) }}{% endmacro %}\n{{ m(1) }}", 2),
+        ("{% if name %}" * 150 + "{% endif %}" * 150, 1),
+        ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", 1),
     ],
 )
 def test_a_fault_of_the_template_has_its_line(tmp_path: Path, text: str, line: int) -> None:
@@ -115,6 +122,23 @@ def test_the_sandbox_holds(tmp_path: Path, expression: str, form: str) -> None:
 def test_what_is_no_json_is_shown_where_it_goes_wrong(tmp_path: Path, name: str, text: str, says: str) -> None:
     message = fault(tmp_path, text, name).message
     assert message.startswith(f"{tmp_path / name}: rendered, it is not JSON: ")
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 200_000, "nested too deeply"),
+        ('{"a": ' * 200_000, "nested too deeply"),
+        ('{"a": NaN}', "NaN is no value of JSON"),
+        ('{"a": -Infinity}', "-Infinity is no value of JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "not JSON"),
+    ],
+    ids=["brackets", "braces", "nan", "infinity", "digits"],
+)
+def test_what_python_would_take_or_choke_on(tmp_path: Path, text: str, says: str) -> None:
+    message = fault(tmp_path, text, "t.json").message
+    assert message.startswith(f"{tmp_path / 't.json'}: rendered, it is")
     assert says in message
 
 

@@ -8,16 +8,17 @@ import sys
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..errors import ServiceError
-from ..service import Environment
-from . import packages, sandbox
+from ..service import Credentials, Environment
+from . import packages, roles, sandbox
 from .invocation import Invocation, Outcome
 from .logs import FunctionLog, LogShipper, WorkerLog
-from .names import FunctionKey
+from .names import FunctionKey, session_name
 from .pool import Pool, PooledWorker
 from .store import Function
 from .worker import Launch, Worker
@@ -36,7 +37,7 @@ class Fleet:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._workspace = sandbox.Workspace()
-        self._shipper = LogShipper(lambda region: environment.client("logs", region))
+        self._shipper = LogShipper()
         self._deployments: dict[FunctionKey, _Deployment] = {}
         self._lock = threading.Lock()
 
@@ -79,11 +80,14 @@ class Fleet:
         return deployment.pool.run(invocation, reserved) if deployment else None
 
     def _log_for(self, function: Function, old: _Deployment | None) -> FunctionLog:
+        role, session = function.configuration.role, session_name(function.key.name)
+        connect = partial(self._environment.client_as, role, session, "logs", function.key.region)
         if old is not None and old.function.log_group == function.log_group:
+            old.log.write_through(connect)
             return old.log
         if old is not None:
             self._shipper.close(old.log)
-        return self._shipper.open(function.key.region, function.log_group)
+        return self._shipper.open(function.log_group, connect)
 
     def _new_deployment(self, function: Function, log: FunctionLog) -> _Deployment:
         code = _CodeFolder(self._workspace, function)
@@ -93,7 +97,7 @@ class Fleet:
     def _start_worker(self, function: Function, code: _CodeFolder, log: FunctionLog) -> PooledWorker:
         sandbox.require_runtime(self._workspace)
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{secrets.token_hex(16)}"
-        credentials = _credentials(self._environment, function)
+        credentials = self._credentials(function)
         task_root = code.path()
         scratch = self._workspace.new_folder("scratch")
 
@@ -117,6 +121,15 @@ class Fleet:
             on_end=lambda: packages.remove(scratch),
         )
         return Worker(launch, WorkerLog(log, stream))
+
+    def _credentials(self, function: Function) -> Credentials:
+        """Those of the function's role, so that the handler is told who it is; made-up ones if it has gone."""
+        try:
+            return self._environment.assume(function.configuration.role, session_name(function.key.name))
+        except (ClientError, BotoCoreError) as error:
+            if self._environment.enforces:
+                raise ServiceError("AccessDeniedException", roles.REFUSED, 403) from error
+            return Credentials("ASIAEMULATEDFUNCTION", "emulated", "emulated")
 
 
 class _CodeFolder:
@@ -153,14 +166,3 @@ def _banner(runtime: str) -> str:
     version = runtime.removeprefix("python")
     host = f"Python {platform.python_version()} of this machine"
     return f"INIT_START Runtime Version: python:{version} (emulated on {host})\n"
-
-
-def _credentials(environment: Environment, function: Function) -> sandbox.Credentials:
-    """Those of the function's role, so that the handler is told who it is; made-up ones if it has gone."""
-    try:
-        session = function.key.name if len(function.key.name) > 1 else f"{function.key.name}-function"
-        sts = environment.client("sts", function.key.region)
-        given = sts.assume_role(RoleArn=function.configuration.role, RoleSessionName=session)["Credentials"]
-    except (ClientError, BotoCoreError):
-        return sandbox.Credentials("ASIAEMULATEDFUNCTION", "emulated", "emulated")
-    return sandbox.Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])

@@ -35,6 +35,10 @@ class FunctionLog:
         self._known_streams: set[str] = set()
         self._closed = False
 
+    def write_through(self, client: Callable[[], Any]) -> None:
+        """From now on with this client: the function has another role."""
+        self._client = client
+
     def add(self, stream: str, events: list[Event]) -> None:
         with self._lock:
             if self._closed or not events:
@@ -63,9 +67,9 @@ class FunctionLog:
         return None
 
     def _send(self, stream: str, events: list[Event]) -> None:
-        client = self._client()
         target = {"logGroupName": self._group, "logStreamName": stream}
         try:
+            client = self._client()
             if stream not in self._known_streams:
                 self._create(client, target)
             try:
@@ -108,8 +112,7 @@ def _next_batch(events: deque[Event]) -> list[Event]:
 class LogShipper:
     """One background thread for all functions; gathers for a moment, so a burst of lines is one call."""
 
-    def __init__(self, client: Callable[[str], Any], gather_seconds: float = 0.1) -> None:
-        self._client = client
+    def __init__(self, gather_seconds: float = 0.1) -> None:
         self._gather_seconds = gather_seconds
         self._logs: list[FunctionLog] = []
         self._lock = threading.Lock()
@@ -120,8 +123,8 @@ class LogShipper:
     def start(self) -> None:
         self._thread.start()
 
-    def open(self, region: str, group: str) -> FunctionLog:
-        log = FunctionLog(group, lambda: self._client(region), self._awake.set)
+    def open(self, group: str, client: Callable[[], Any]) -> FunctionLog:
+        log = FunctionLog(group, client, self._awake.set)
         with self._lock:
             self._logs.append(log)
         return log

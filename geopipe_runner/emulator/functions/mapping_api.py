@@ -1,18 +1,14 @@
-"""The operations on event source mappings, and the pollers that live as long as their mappings do.
-
-The role's permission to read the queue is not looked at: the place for it is `_check_source`.
-"""
+"""The operations on event source mappings, and the pollers that live as long as their mappings do."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from ..errors import ServiceError
 from ..service import Environment, Handler, RequestContext
@@ -22,6 +18,7 @@ from .mappings import EventSourceMapping, MappingStore, describe
 from .names import LATEST
 from .paging import page
 from .poller import Poller, Surroundings
+from .sources import QueueSources
 from .store import Function, FunctionStore
 
 # They change what is delivered or where to; taken silently they would make the emulation lie.
@@ -45,6 +42,7 @@ class MappingApi:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
+        self._queues = QueueSources(environment)
         self._functions = functions
         self._store = store
         self._invoker = invoker
@@ -91,7 +89,7 @@ class MappingApi:
             tags=tags.checked(request.get("Tags") or {}),
         )
         _check_batching(mapping)
-        self._check_source(queue_arn, function, context)
+        self._queues.check(queue_arn, function, context)
         self._store.add(mapping, function.key.name)
         self._start_poller(mapping)
         return describe(mapping, self._clock(), mapping.transition)
@@ -163,33 +161,6 @@ class MappingApi:
             changes["max_concurrency"] = request["ScalingConfig"].get("MaximumConcurrency")
         return changes
 
-    def _check_source(self, queue_arn: str, function: Function, context: RequestContext) -> None:
-        parts = queue_arn.split(":")
-        if len(parts) != 6 or parts[2] != "sqs":
-            raise _invalid("Unrecognized event source, must be an SQS queue in this emulator.")
-        if (parts[3], parts[4]) != (context.region, context.account_id):
-            raise _invalid("The event source must be in the same region and account as the function.")
-        visibility = self._visibility_timeout(parts[5], context)
-        timeout = function.configuration.timeout
-        if visibility < timeout:
-            raise _invalid(
-                f"Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
-            )
-
-    def _visibility_timeout(self, queue_name: str, context: RequestContext) -> int:
-        sqs = self._environment.client("sqs", context.region)
-        try:
-            url = sqs.get_queue_url(QueueName=queue_name)["QueueUrl"]
-            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
-        except ClientError as error:
-            if "NonExistentQueue" not in error.response["Error"]["Code"]:
-                raise
-            raise _invalid(
-                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
-                "SQS Error Message: The specified queue does not exist."
-            ) from error
-        return int(attributes["VisibilityTimeout"])
-
     def _function(self, spelling: str, context: RequestContext) -> Function:
         name = names.parse(spelling, context)
         function = self._functions.find(name.key)
@@ -221,13 +192,26 @@ class MappingApi:
                 invoke=lambda now, event: self._invoker.invoke(now.function_key, now.function_arn, event),
                 note_result=lambda result: self._store.note_result(region, mapping_uuid, result),
                 sqs=lambda: self._environment.client("sqs", region),
+                sqs_as_function=lambda: self._sqs_as_function(region, mapping_uuid),
                 time_scale=self._environment.settings.time_scale,
                 clock=self._clock,
+                duplicate=self._chance_of_duplicates(),
             )
         )
         with self._lock:
             self._pollers[mapping_uuid] = poller
         poller.start()
+
+    def _sqs_as_function(self, region: str, mapping_uuid: str) -> Any:
+        """The role may change while the mapping lives."""
+        mapping = self._store.find(region, mapping_uuid, self._clock())
+        function = self._functions.find(mapping.function_key) if mapping else None
+        return self._queues.client_as(function) if function else self._environment.client("sqs", region)
+
+    def _chance_of_duplicates(self) -> Callable[[], bool]:
+        settings = self._environment.settings
+        chance = random.Random(settings.fault_seed)
+        return lambda: chance.random() < settings.duplicate_deliveries
 
     def _notify(self, mapping_uuid: str) -> None:
         with self._lock:

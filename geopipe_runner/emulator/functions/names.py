@@ -55,5 +55,10 @@ def function_arn(name: str, context: RequestContext, qualifier: str | None = Non
     return f"{arn}:{qualifier}" if qualifier else arn
 
 
+def session_name(function_name: str) -> str:
+    """What Lambda calls its sessions of the function's role; AWS wants two characters at least."""
+    return function_name if len(function_name) > 1 else f"{function_name}-function"
+
+
 def not_found(arn: str) -> ServiceError:
     return ServiceError("ResourceNotFoundException", f"Function not found: {arn}", 404)

@@ -41,8 +41,13 @@ class Surroundings:
     invoke: Callable[[EventSourceMapping, bytes], Outcome]
     note_result: Callable[[str], None]
     sqs: Callable[[], Any]
+    """Lambda's own."""
+    sqs_as_function: Callable[[], Any]
+    """With the credentials of the function's role."""
     time_scale: float
     clock: Callable[[], float] = time.monotonic
+    duplicate: Callable[[], bool] = lambda: False
+    """Whether the queue, which delivers at least once, delivers this batch once more."""
 
 
 class Poller:
@@ -134,7 +139,7 @@ class Poller:
         return messages
 
     def _request(self, wanted: int, wait_seconds: int) -> list[Message]:
-        answer = self._with.sqs().receive_message(
+        answer = self._with.sqs_as_function().receive_message(
             QueueUrl=self._url(),
             MaxNumberOfMessages=min(wanted, _RECEIVE_LIMIT),
             WaitTimeSeconds=wait_seconds,
@@ -155,7 +160,8 @@ class Poller:
 
     def _process(self, mapping: EventSourceMapping, messages: list[Message]) -> None:
         try:
-            outcome = self._with.invoke(mapping, sqs_event(messages, mapping.queue_arn))
+            event = sqs_event(messages, mapping.queue_arn)
+            outcome = self._with.invoke(mapping, event)
             done = handled(
                 [message["MessageId"] for message in messages],
                 outcome.result.payload,
@@ -164,6 +170,9 @@ class Poller:
             )
             self._with.note_result("OK" if outcome.succeeded else "PROBLEM: Function call failed")
             self._delete([message for message in messages if message["MessageId"] in done])
+            if self._with.duplicate():
+                # Whatever comes of it: a copy that reappears after its message was deleted is gone with it.
+                self._with.invoke(mapping, event)
         except (ServiceError, ClientError, BotoCoreError) as error:
             self._with.note_result(f"PROBLEM: {_reason(error)}")
         finally:
@@ -171,7 +180,7 @@ class Poller:
 
     def _delete(self, messages: list[Message]) -> None:
         for entries in _entries(messages):
-            self._with.sqs().delete_message_batch(QueueUrl=self._url(), Entries=entries)
+            self._with.sqs_as_function().delete_message_batch(QueueUrl=self._url(), Entries=entries)
 
     def _put_back(self, messages: list[Message]) -> None:
         # The queue may have been deleted along with the mapping.

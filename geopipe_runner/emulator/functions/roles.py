@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from ..errors import ServiceError
 
 PRINCIPAL = "lambda.amazonaws.com"
-_REFUSED = "The role defined for the function cannot be assumed by Lambda."
+REFUSED = "The role defined for the function cannot be assumed by Lambda."
 
 
 def check_assumable(role_arn: str, account_id: str, iam: Any) -> None:
@@ -23,9 +23,9 @@ def check_assumable(role_arn: str, account_id: str, iam: Any) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
-        raise ServiceError("InvalidParameterValueException", _REFUSED) from error
+        raise ServiceError("InvalidParameterValueException", REFUSED) from error
     if role["Arn"] != role_arn or not trusts(role["AssumeRolePolicyDocument"], PRINCIPAL):
-        raise ServiceError("InvalidParameterValueException", _REFUSED)
+        raise ServiceError("InvalidParameterValueException", REFUSED)
 
 
 def trusts(document: Mapping[str, Any], principal: str) -> bool:

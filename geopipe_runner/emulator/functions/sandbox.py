@@ -11,10 +11,10 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ServiceError
+from ..service import Credentials
 from .names import LATEST
 from .store import Function
 
@@ -33,13 +33,6 @@ _VISIBLE_MODULES = (
     "simplejson",
     "snapshot_restore_py",
 )
-
-
-@dataclass(frozen=True)
-class Credentials:
-    access_key_id: str
-    secret_access_key: str
-    session_token: str
 
 
 class Workspace:

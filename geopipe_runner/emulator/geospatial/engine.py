@@ -17,6 +17,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from ..service import Environment
 from .addresses import AddressBook
@@ -27,6 +30,9 @@ from .transfer import S3Refusal, S3Uri, open_object, upload
 
 KEPT_IN_MEMORY = 1024 * 1024
 """A larger result goes to a file without a name: whatever becomes of this process, nothing is left behind."""
+
+SESSION = "SageMakerGeospatial"
+"""What the service calls its sessions of a job's role."""
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +137,13 @@ class JobEngine:
         uri = S3Uri.parse(job.input_config["DataSourceConfig"]["S3Data"]["S3Uri"])
         text = io.TextIOWrapper(result, encoding="utf-8", newline="")
         try:
-            with open_object(self._environment.client("s3"), uri) as source:
+            with open_object(self._client_as(job.role_arn, "s3"), uri) as source:
                 enrich(source, text, attributes, AddressBook(default_gazetteer()), lambda: work.pause(0))
         finally:
             text.detach()
+
+    def _client_as(self, role_arn: str, service: str) -> Any:
+        return self._environment.client_as(role_arn, SESSION, service)
 
     def _end_stopped(self, job: Job) -> None:
         self._store.move(job.arn, Status.STOPPING)
@@ -158,8 +167,10 @@ class JobEngine:
         if job.export is None or job.result is None:
             raise AssertionError(f"{job.arn} is not ready for export")
         work.pause(self._environment.settings.export_seconds)
+        # The export looks its job up as the caller would, and AWS wants its role to be allowed that.
+        self._client_as(job.export.role_arn, "sagemaker-geospatial").get_vector_enrichment_job(Arn=job.arn)
         prefix = S3Uri.parse(job.export.output_config["S3Data"]["S3Uri"])
-        upload(self._environment.client("s3"), job.result, prefix.below(random_id(), "results_0.csv"))
+        upload(self._client_as(job.export.role_arn, "s3"), job.result, prefix.below(random_id(), "results_0.csv"))
 
 
 def random_id() -> str:
@@ -176,7 +187,7 @@ def _failure_of(act: Callable[[], None]) -> Failure | None:
         act()
     except (_Interrupted, WrongState):
         raise
-    except (InputError, S3Refusal) as error:
+    except (InputError, S3Refusal, ClientError) as error:
         return Failure("CLIENT_ERROR", str(error))
     except Exception:
         log.exception("A geospatial job failed.")

@@ -11,6 +11,10 @@ from typing import Any
 
 from .values import from_text
 
+CONDITION = "Condition"
+FAIL = "Fail"
+"""The two step types that shape the run itself; all others are work, and known to their own modules only."""
+
 
 class DefinitionError(Exception):
     """The definition, or the parameters given for it, cannot be run; the text says everything that is wrong."""
@@ -26,15 +30,25 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """The side of a Condition step that a step stands on."""
+
+    condition: str
+    outcome: bool
+
+
+@dataclass(frozen=True)
 class Step:
     name: str
     type: str
     body: Mapping[str, Any]
-    """The step as written, references unresolved."""
+    """The step as written, references unresolved; a Condition without the steps of its branches."""
     needs: frozenset[str] = frozenset()
-    """Steps that must succeed first: DependsOn, and every step whose output is referred to."""
+    """Steps that must succeed first: DependsOn, those referred to, and the Condition around this step."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """Declared output parameters: name and type."""
+    branch: Branch | None = None
+    """None: the step is outside of any Condition."""
 
     @property
     def display_name(self) -> str | None:

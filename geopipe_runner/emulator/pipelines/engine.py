@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from .definition import Step
 from .execution import Execution, StepRun
 from .steps.base import Activity, Outcome, StepType, Task
 from .values import ExpressionError, Scope, resolve
@@ -35,26 +34,31 @@ class Engine:
         """Tells running steps; returns at once, the execution may stay Stopping for long."""
         for run in execution.stop(lambda step: self._step_types[step.type].stoppable):
             if run.activity is not None:
-                self._spawn_for(execution, run.step.name, run.activity.stop)
+                self._spawn_for(execution, run, run.activity.stop)
 
     def update(self, execution: Execution, **changes: Any) -> None:
         self._launch(execution, execution.update(**changes))
+
+    def retry(self, execution: Execution, max_parallel: int | None) -> None:
+        self._launch(execution, execution.retry(max_parallel))
 
     def forget(self, execution: Execution) -> None:
         for step_type in self._step_types.values():
             step_type.forget(execution.request.arn)
 
-    def open_step(self, execution: Execution, step: Step, scope: Scope) -> Activity:
+    def open_step(self, execution: Execution, run: StepRun, scope: Scope) -> Activity:
         """The activity of a step about to start; one whose values do not resolve fails as soon as it runs."""
-        finish = partial(self._finish, execution, step.name)
+        step = run.step
+        finish = partial(self._finish, execution, run)
         try:
             body = resolve(step.body, scope)
         except ExpressionError as error:
             return _Unresolved(finish, f"Client Error: {error}")
         request = execution.request
-        publish = partial(execution.publish, step.name)
-        spawn = partial(self._spawn_for, execution, step.name)
-        return self._step_types[step.type].open(Task(step, body, request.arn, request.region, publish, finish, spawn))
+        publish = partial(execution.publish, run)
+        spawn = partial(self._spawn_for, execution, run)
+        task = Task(step, body, request.arn, request.role_arn, request.region, publish, finish, spawn)
+        return self._step_types[step.type].open(task)
 
     def close(self) -> None:
         """Starts nothing any more and waits briefly: a step that hangs in a call is left to die with the process."""
@@ -65,23 +69,23 @@ class Engine:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _finish(self, execution: Execution, step_name: str, outcome: Outcome) -> None:
-        self._launch(execution, execution.finish(step_name, outcome))
+    def _finish(self, execution: Execution, run: StepRun, outcome: Outcome) -> None:
+        self._launch(execution, execution.finish(run, outcome))
 
     def _launch(self, execution: Execution, runs: Iterable[StepRun]) -> None:
         for run in runs:
             if run.activity is not None:
-                self._spawn_for(execution, run.step.name, run.activity.run)
+                self._spawn_for(execution, run, run.activity.run)
 
-    def _spawn_for(self, execution: Execution, step_name: str, work: Callable[[], None]) -> bool:
-        return self._spawn(partial(self._guard, execution, step_name, work))
+    def _spawn_for(self, execution: Execution, run: StepRun, work: Callable[[], None]) -> bool:
+        return self._spawn(partial(self._guard, execution, run, work))
 
-    def _guard(self, execution: Execution, step_name: str, work: Callable[[], None]) -> None:
+    def _guard(self, execution: Execution, run: StepRun, work: Callable[[], None]) -> None:
         try:
             work()
         except Exception:  # noqa: BLE001 - a bug of ours must end the step visibly: nobody else would ever finish it
-            _LOG.exception("step %s of %s broke", step_name, execution.request.arn)
-            self._finish(execution, step_name, Outcome.failure("Internal error while running the step"))
+            _LOG.exception("step %s of %s broke", run.step.name, execution.request.arn)
+            self._finish(execution, run, Outcome.failure("Internal error while running the step"))
 
     def _spawn(self, work: Callable[[], None]) -> bool:
         def body() -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from .definition import Definition, Step
+from ..errors import ServiceError
+from .definition import FAIL, Definition, Step
 from .steps.base import Activity, Outcome
 from .values import Scope
 
@@ -45,12 +46,15 @@ class StepRun:
     started: datetime
     number: int
     """Order of start: times can be equal."""
+    attempt: int = 1
     status: str = "Starting"
     ended: datetime | None = None
     reason: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     timed_out: bool = False
+    holds: bool | None = None
+    """What a Condition step found."""
     activity: Activity | None = None
 
     @property
@@ -64,7 +68,7 @@ class Execution:
     def __init__(
         self,
         request: ExecutionRequest,
-        open_step: Callable[[Execution, Step, Scope], Activity],
+        open_step: Callable[[Execution, StepRun, Scope], Activity],
         clock: Clock,
         *,
         display_name: str = "",
@@ -80,6 +84,8 @@ class Execution:
         self.status = "Executing"
         self.reason = ""
         self._runs: dict[str, StepRun] = {}
+        self._attempts: list[str] = []
+        """Names of steps in the order in which they were begun, once per attempt."""
         self._open_step = open_step
         self._clock = clock
 
@@ -97,24 +103,26 @@ class Execution:
         with self.changed:
             return self._advance()
 
-    def publish(self, step_name: str, metadata: Mapping[str, Any]) -> None:
+    def publish(self, run: StepRun, metadata: Mapping[str, Any]) -> None:
         with self.changed:
-            run = self._runs[step_name]
             run.metadata = {**run.metadata, **metadata}
             if run.status == "Starting":
                 run.status = "Executing"
             self._touch()
 
-    def finish(self, step_name: str, outcome: Outcome) -> list[StepRun]:
-        """Ends a step, once; returns the steps that start because of it."""
+    def finish(self, run: StepRun, outcome: Outcome) -> list[StepRun]:
+        """Ends a step, once; returns the steps that start because of it.
+
+        It takes the very run, not a name: an earlier attempt may be heard late, and must not end the present one.
+        """
         with self.changed:
-            run = self._runs[step_name]
             if not run.running:
                 return []
             ended = "Succeeded" if outcome.succeeded else "Failed"
             run.status = "Stopped" if run.status == "Stopping" else ended
             run.ended = self._clock()
             run.reason, run.outputs, run.timed_out = outcome.reason, dict(outcome.outputs), outcome.timed_out
+            run.holds = outcome.holds
             return self._advance()
 
     def stop(self, stoppable: Callable[[Step], bool]) -> list[StepRun]:
@@ -129,6 +137,26 @@ class Execution:
                     run.status = "Stopping"
             self._advance()
             return told
+
+    def retry(self, max_parallel: int | None) -> list[StepRun]:
+        """Goes on where a failed or stopped run ended: what has succeeded is kept, all else is begun anew.
+
+        Only that a Fail step is final is documented. Here an unfinished execution is a conflict (it passes), and a
+        succeeded one invalid (there is nothing to retry). Without a limit of its own, a retry keeps the one in force.
+        """
+        with self.changed:
+            if not self.finished:
+                raise ServiceError("ConflictException", f"{self._named()} is {self.status}; it cannot be retried now.")
+            if self.status == "Succeeded":
+                raise ServiceError("ValidationException", f"{self._named()} has succeeded; it cannot be retried.")
+            if final := [run.step.name for run in self._runs.values() if run.step.type == FAIL]:
+                raise ServiceError(
+                    "ValidationException", f"{self._named()} ended with Fail step {final[0]}; it cannot be retried."
+                )
+            self._runs = {name: run for name, run in self._runs.items() if run.status == "Succeeded"}
+            self.status, self.reason = "Executing", ""
+            self.max_parallel = max_parallel if max_parallel is not None else self.max_parallel
+            return self._advance()
 
     def update(self, *, display_name: str | None, description: str | None, max_parallel: int | None) -> list[StepRun]:
         """Changes what may change while running; more parallel steps take effect at once."""
@@ -146,20 +174,29 @@ class Execution:
         return begun
 
     def _startable(self) -> list[Step]:
-        """After a failure, or while stopping, nothing new starts; what runs is waited for."""
+        """After a failure, or while stopping, nothing new starts; what runs is waited for.
+
+        A step of the branch not taken is never ready, nor is what needs it: neither keeps the execution from ending.
+        """
         runs = self._runs.values()
         if self.status != "Executing" or any(run.status == "Failed" for run in runs):
             return []
         succeeded = {run.step.name for run in runs if run.status == "Succeeded"}
         waiting = [step for step in self.request.definition.steps if step.name not in self._runs]
-        ready = [step for step in waiting if step.needs <= succeeded]
+        ready = [step for step in waiting if step.needs <= succeeded and self._chosen(step)]
         if self.max_parallel is None:
             return ready
         return ready[: max(0, self.max_parallel - sum(run.running for run in runs))]
 
+    def _chosen(self, step: Step) -> bool:
+        return step.branch is None or self._runs[step.branch.condition].holds == step.branch.outcome
+
     def _begin(self, step: Step) -> StepRun:
-        run = self._runs[step.name] = StepRun(step, self._clock(), len(self._runs))
-        run.activity = self._open_step(self, step, self._scope(run.started))
+        number = len(self._attempts)
+        self._attempts.append(step.name)
+        run = StepRun(step, self._clock(), number, self._attempts.count(step.name))
+        self._runs[step.name] = run
+        run.activity = self._open_step(self, run, self._scope(run.started))
         return run
 
     def _verdict(self) -> tuple[str, str]:
@@ -184,7 +221,11 @@ class Execution:
             },
             outputs={n: run.outputs for n, run in self._runs.items() if run.status == "Succeeded"},
             output_types={step.name: step.outputs for step in request.definition.steps},
+            outcomes={name: run.holds for name, run in self._runs.items() if run.holds is not None},
         )
+
+    def _named(self) -> str:
+        return f"Pipeline execution {self.request.arn}"
 
     def _touch(self) -> None:
         self.modified = self._clock()

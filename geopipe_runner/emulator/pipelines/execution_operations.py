@@ -1,4 +1,4 @@
-"""The operations on executions: start, look, stop, and the answers to callbacks."""
+"""The operations on executions: start, look, stop, retry, and the answers to callbacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ServiceError
 from ..service import Environment, Handler, RequestContext
-from .definition import Definition, DefinitionError
+from .definition import CONDITION, FAIL, Definition, DefinitionError
 from .engine import Engine
 from .execution import Clock, Execution, ExecutionRequest, StepRun
 from .paging import created_between, descending, page
@@ -43,6 +43,7 @@ class ExecutionOperations:
             "ListPipelineParametersForExecution": self.list_parameters,
             "DescribePipelineDefinitionForExecution": self.describe_definition,
             "StopPipelineExecution": self.stop,
+            "RetryPipelineExecution": self.retry,
             "UpdatePipelineExecution": self.update,
             "SendPipelineExecutionStepSuccess": self.send_success,
             "SendPipelineExecutionStepFailure": self.send_failure,
@@ -118,6 +119,15 @@ class ExecutionOperations:
                 f"Pipeline execution {execution.request.arn} has already finished with status {execution.status}.",
             )
         self._engine.stop_execution(execution)
+        return {"PipelineExecutionArn": execution.request.arn}
+
+    def retry(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        """The same execution goes on, with the definition and the parameters that it began with."""
+        execution = self._find(request)
+        require_assumable(self._environment, execution.request.role_arn, context)
+        token = ClientToken.of(f"RetryPipelineExecution {execution.request.arn}", context.region, request)
+        limit = request.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps")
+        self._store.once(execution, token, lambda: self._engine.retry(execution, limit))
         return {"PipelineExecutionArn": execution.request.arn}
 
     def update(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
@@ -201,13 +211,15 @@ def _step_summary(run: StepRun) -> dict[str, Any]:
             "EndTime": run.ended,
             "StepStatus": run.status,
             "FailureReason": run.reason or None,
-            "AttemptCount": 1,
+            "AttemptCount": run.attempt,
             "Metadata": {kind: _metadata(entry, run) for kind, entry in run.metadata.items()},
         }
     )
 
 
-def _metadata(entry: Mapping[str, Any], run: StepRun) -> dict[str, Any]:
+def _metadata(entry: Mapping[str, Any], run: StepRun) -> Mapping[str, Any]:
+    if run.step.type in (CONDITION, FAIL):
+        return entry
     return {**entry, "OutputParameters": [{"Name": name, "Value": value} for name, value in run.outputs.items()]}
 
 

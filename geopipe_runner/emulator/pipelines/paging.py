@@ -36,7 +36,7 @@ def created_between(moment: datetime, request: Mapping[str, Any]) -> bool:
 
 
 def descending(request: Mapping[str, Any]) -> bool:
-    """Newest first unless asked otherwise: what AWS does by default is not documented."""
+    """Newest first unless asked otherwise. AWS does not document it; its SDK's integration tests find steps so."""
     return bool(request.get("SortOrder", "Descending") == "Descending")
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
 from typing import Any, NoReturn
 
+from .branches import Placed, branch_problems, flatten_steps
 from .definition import Definition, DefinitionError, Parameter, Step
-from .values import VALUE_TYPES, ExpressionError, OutputReference, ParameterReference, has_type, references
+from .dependencies import Declared, cycle_problems, dependency_problems, needed_steps, reference_problems
+from .values import VALUE_TYPES, has_type
 
 VERSION = "2020-12-01"
 MAX_NESTING = 64
@@ -23,10 +24,8 @@ OTHER_STEP_TYPES = frozenset(
     {
         "AutoML",
         "ClarifyCheck",
-        "Condition",
         "EMR",
         "EMRServerless",
-        "Fail",
         "Model",
         "MonitorBatchTransform",
         "Processing",
@@ -49,16 +48,19 @@ Check = Callable[[Mapping[str, Any], str], Iterator[str]]
 def parse(text: str, checks: Mapping[str, Check], region: str) -> Definition:
     """The checked definition; `checks` has an entry for every step type that can be run here."""
     document = _load(text)
-    problems = [*_document_problems(document), *_parameter_problems(document), *_step_problems(document, checks)]
+    placed = flatten_steps(_items(document, "Steps"))
+    problems = [*_document_problems(document), *_parameter_problems(document)]
+    problems += [*branch_problems(_items(document, "Steps")), *_step_problems(placed, checks)]
     _refuse_if_any(problems)
     parameters = {p["Name"]: _parameter(p) for p in _items(document, "Parameters")}
-    for body in document["Steps"]:
+    bodies = [step.body for step in placed]
+    for body in bodies:
         problems += (f"step '{body['Name']}': {p}" for p in checks[body["Type"]](body, region))
-    problems += _reference_problems(document, parameters)
+    problems += _lookup_problems(document, bodies, parameters)
     _refuse_if_any(problems)
-    definition = Definition(text, parameters, tuple(_step(body) for body in document["Steps"]))
-    _refuse_if_any(_cycle_problems(definition))
-    return definition
+    steps = tuple(_step(step) for step in placed)
+    _refuse_if_any([*cycle_problems(steps)])
+    return Definition(text, parameters, steps)
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -118,9 +120,9 @@ def _parameter_problems(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"EnumValues of parameter '{name}' must be a list"
 
 
-def _step_problems(document: Mapping[str, Any], checks: Mapping[str, Check]) -> Iterator[str]:
+def _step_problems(placed: list[Placed], checks: Mapping[str, Check]) -> Iterator[str]:
     seen: set[str] = set()
-    for entry in _items(document, "Steps"):
+    for entry in (step.body for step in placed):
         name = entry.get("Name") if isinstance(entry, dict) else None
         if not _valid_name(name):
             yield f"step name {name!r} must match {_NAME.pattern}"
@@ -161,47 +163,26 @@ def _output_problems(outputs: object) -> Iterator[str]:
             yield f"OutputType of '{name}' must be one of {', '.join(VALUE_TYPES)}, not {output.get('OutputType')!r}"
 
 
-def _reference_problems(document: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> Iterator[str]:
-    outputs = {body["Name"]: _outputs(body) for body in document["Steps"]}
-    experiment = document.get("PipelineExperimentConfig")
-    yield from (f"PipelineExperimentConfig: {p}" for p in _dangling(experiment, parameters, outputs))
-    for body in document["Steps"]:
-        problems = [*_dangling(body, parameters, outputs)]
-        problems += (f"DependsOn names an unknown step '{n}'" for n in body.get("DependsOn", []) if n not in outputs)
-        yield from (f"step '{body['Name']}': {problem}" for problem in problems)
-
-
-def _dangling(
-    value: object, parameters: Mapping[str, Parameter], outputs: Mapping[str, Mapping[str, str]]
+def _lookup_problems(
+    document: Mapping[str, Any], bodies: list[Mapping[str, Any]], parameters: Mapping[str, Parameter]
 ) -> Iterator[str]:
-    try:
-        for reference in references(value):
-            if isinstance(reference, ParameterReference) and reference.name not in parameters:
-                yield f"reference to an undeclared parameter '{reference.name}'"
-            elif isinstance(reference, OutputReference):
-                if reference.step not in outputs:
-                    yield f"reference to an unknown step '{reference.step}'"
-                elif reference.output not in outputs[reference.step]:
-                    yield f"step '{reference.step}' declares no output parameter '{reference.output}'"
-    except ExpressionError as error:
-        yield str(error)
-
-
-def _cycle_problems(definition: Definition) -> list[str]:
-    try:
-        TopologicalSorter({step.name: step.needs for step in definition.steps}).prepare()
-    except CycleError as error:
-        return [f"steps depend on each other in a cycle: {' -> '.join(reversed(error.args[1]))}"]
-    return []
+    types = {body["Name"]: body["Type"] for body in bodies}
+    declared = Declared(parameters, types, {body["Name"]: _outputs(body) for body in bodies})
+    experiment = document.get("PipelineExperimentConfig")
+    yield from (f"PipelineExperimentConfig: {p}" for p in reference_problems(experiment, declared))
+    for body in bodies:
+        problems = [*reference_problems(body, declared), *dependency_problems(body, declared)]
+        yield from (f"step '{body['Name']}': {problem}" for problem in problems)
 
 
 def _parameter(entry: Mapping[str, Any]) -> Parameter:
     return Parameter(entry["Name"], entry["Type"], entry.get("DefaultValue"), tuple(entry.get("EnumValues", ())))
 
 
-def _step(body: Mapping[str, Any]) -> Step:
-    named = (reference.step for reference in references(body) if isinstance(reference, OutputReference))
-    return Step(body["Name"], body["Type"], body, frozenset([*body.get("DependsOn", []), *named]), _outputs(body))
+def _step(placed: Placed) -> Step:
+    body, branch = placed.body, placed.branch
+    needs = [*body.get("DependsOn", []), *needed_steps(body), *([branch.condition] if branch else [])]
+    return Step(body["Name"], body["Type"], body, frozenset(needs), _outputs(body), branch)
 
 
 def _outputs(body: Mapping[str, Any]) -> dict[str, str]:

@@ -126,6 +126,14 @@ class Store:
                 raise ServiceError("ResourceNotFound", f"Pipeline execution '{arn}' does not exist.")
             return self._executions[arn.lower()]
 
+    def once(self, execution: Execution, token: ClientToken, work: Callable[[], None]) -> None:
+        """Does `work` on a known execution, unless this very request has done so before."""
+        with self._lock:
+            self.execution(execution.request.arn)
+            if self._recall(token) is None:
+                work()
+                self._remember(token, execution.request.arn)
+
     def executions(self, pipeline_arn: str) -> list[Execution]:
         """In the order of their start."""
         with self._lock:

@@ -25,6 +25,7 @@ VALUE_TYPES = ("String", "Integer", "Float", "Boolean")
 _NAME = r"[A-Za-z0-9\-_]{1,64}"
 _PARAMETER = re.compile(rf"Parameters\.({_NAME})")
 _EXECUTION = re.compile(r"Execution\.(\w+)")
+_OUTCOME = re.compile(rf"Steps\.({_NAME})\.Outcome")
 _OUTPUT = re.compile(rf"Steps\.({_NAME})\.OutputParameters\[(['\"])(.+)\2\]")
 
 
@@ -51,7 +52,14 @@ class OutputReference:
     output: str
 
 
-Reference = ParameterReference | ExecutionReference | OutputReference
+@dataclass(frozen=True)
+class OutcomeReference:
+    """What a Condition step found: a Boolean."""
+
+    step: str
+
+
+Reference = ParameterReference | ExecutionReference | OutputReference | OutcomeReference
 
 
 def parse_reference(text: object) -> Reference:
@@ -63,9 +71,11 @@ def parse_reference(text: object) -> Reference:
             return ExecutionReference(match[1])
         if match := _OUTPUT.fullmatch(text):
             return OutputReference(match[1], match[3])
+        if match := _OUTCOME.fullmatch(text):
+            return OutcomeReference(match[1])
     raise ExpressionError(
         f"unknown reference {text!r}: expected Parameters.<name>, "
-        f"Execution.<{'|'.join(EXECUTION_VARIABLES)}> or Steps.<name>.OutputParameters['<name>']"
+        f"Execution.<{'|'.join(EXECUTION_VARIABLES)}>, Steps.<name>.OutputParameters['<name>'] or Steps.<name>.Outcome"
     )
 
 
@@ -93,12 +103,15 @@ class Scope:
     execution: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     output_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    outcomes: Mapping[str, bool] = field(default_factory=dict)
 
     def look_up(self, reference: Reference) -> Any:
         if isinstance(reference, ParameterReference):
             return _entry(self.parameters, reference.name, f"parameter '{reference.name}' is not declared")
         if isinstance(reference, ExecutionReference):
             return _entry(self.execution, reference.name, f"execution variable '{reference.name}' is not known")
+        if isinstance(reference, OutcomeReference):
+            return _entry(self.outcomes, reference.step, f"step '{reference.step}' has not finished")
         return self._output(reference)
 
     def _output(self, reference: OutputReference) -> Any:
@@ -128,6 +141,11 @@ def resolve(value: object, scope: Scope) -> Any:
     if _is_call(value, "Std:JsonGet"):
         raise ExpressionError(_NO_JSON_GET)
     return {key: resolve(item, scope) for key, item in value.items()}
+
+
+def is_expression(value: object) -> bool:
+    """Whether `value` stands for another value; it may still be malformed."""
+    return isinstance(value, dict) and any(_is_call(value, name) for name in ("Get", "Std:Join", "Std:JsonGet"))
 
 
 def to_text(value: object) -> str:

@@ -1,1 +1,1 @@
-"""One module per step type. Condition and Fail belong here too, each as a module and a line in `service`."""
+"""One module per step type. A new one is a module here and a line in `api`."""

@@ -11,6 +11,8 @@ from ..definition import Step
 FAILURE_REASON_LIMIT = 1024
 OUTPUT_VALUE_LIMIT = 1024
 OUTPUT_COUNT_LIMIT = 50
+SESSION = "SageMaker"
+"""What the service calls its sessions of a pipeline's role."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Outcome:
     reason: str = ""
     timed_out: bool = False
     """A stop that waits for a step which then times out ends in Failed instead of Stopped."""
+    holds: bool | None = None
+    """What a Condition step found; it decides which branch runs."""
 
     @classmethod
     def failure(cls, reason: str, *, timed_out: bool = False) -> Outcome:
@@ -36,6 +40,8 @@ class Task:
     body: Mapping[str, Any]
     """The step as written, references resolved."""
     execution_arn: str
+    role_arn: str
+    """The pipeline's, in whose name the step acts."""
     region: str
     publish: Callable[[Mapping[str, Any]], None]
     """Shows the step's metadata in listings; the first call turns Starting into Executing."""

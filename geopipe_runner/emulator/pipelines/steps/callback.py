@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ...errors import ServiceError
 from ...service import Environment
 from ..values import flatten
-from .base import Activity, Outcome, Task
+from .base import SESSION, Activity, Outcome, Task
 
 TOKEN_LENGTH = 10
 _TOKEN_ALPHABET = string.ascii_letters + string.digits
@@ -43,7 +43,7 @@ class CallbackStep:
             yield f"SqsQueueUrl must be the URL of a queue or a reference to one, not {url!r}"
 
     def open(self, task: Task) -> Activity:
-        connect = partial(self._environment.client, "sqs", task.region)
+        connect = partial(self._environment.client_as, task.role_arn, SESSION, "sqs", task.region)
         with self._lock:
             token = _new_token()
             while token in self._waits:
@@ -59,6 +59,12 @@ class CallbackStep:
             raise ServiceError("ResourceNotFound", f"Callback token {token} does not exist.")
         wait.answer(outcome, request_token)
         return wait.execution_arn
+
+    def execution_of(self, region: str, token: str) -> str:
+        """The ARN of the execution that has given out `token`; "" when none has."""
+        with self._lock:
+            wait = self._waits.get(token)
+        return wait.execution_arn if wait is not None and wait.region == region else ""
 
     def forget(self, execution_arn: str) -> None:
         with self._lock:

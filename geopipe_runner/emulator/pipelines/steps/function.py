@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ...service import Environment
 from ..values import flatten, to_text
-from .base import OUTPUT_COUNT_LIMIT, OUTPUT_VALUE_LIMIT, Activity, Outcome, Task
+from .base import OUTPUT_COUNT_LIMIT, OUTPUT_VALUE_LIMIT, SESSION, Activity, Outcome, Task
 
 STEP_LIMIT_SECONDS = 600.0
 """The service's cap. The 120 s often quoted are what AWS's SDK gives the *function* as its own timeout."""
@@ -43,7 +43,7 @@ class LambdaStep:
             yield f"FunctionArn is in {match[1]}; a function must be in the pipeline's region, {region}"
 
     def open(self, task: Task) -> Activity:
-        connect = partial(self._environment.client, "lambda", task.region)
+        connect = partial(self._environment.client_as, task.role_arn, SESSION, "lambda", task.region)
         return _Invocation(task, connect, self._limit_seconds)
 
     def forget(self, execution_arn: str) -> None:

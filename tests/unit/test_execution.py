@@ -1,0 +1,157 @@
+"""Starting and stopping executions while AWS, the function and other people do things too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from runner_fakes import FakeTime, answer_error
+
+from geopipe_runner.aws.polling import TimedOut
+from geopipe_runner.aws.retry import Retrier
+from geopipe_runner.pipeline import execution
+from geopipe_runner.pipeline.execution import ExecutionView
+
+ARN = "arn:aws:sagemaker:us-west-2:123456789012:pipeline/p/execution/abcdefghijkl"
+RUN = "20260101T000000-00000000"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOT_ASSUMED = "Could not assume role arn:aws:iam::1:role/r. Please ensure that the role exists"
+
+
+@dataclass
+class FakeSageMaker:
+    """An execution that takes on the statuses of `script`, the last one for ever, with one callback open."""
+
+    script: list[str]
+    failures: dict[str, list[ClientError]] = field(default_factory=dict)
+    """What each operation answers first."""
+    tokens: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    time: FakeTime = field(default_factory=FakeTime)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def aws(self) -> Any:
+        return SimpleNamespace(client=lambda _service: self, retrier=Retrier(self.said.append, time=self.time))
+
+    def _call(self, operation: str) -> None:
+        self.calls.append(operation)
+        if self.failures.get(operation):
+            raise self.failures[operation].pop(0)
+
+    def start_pipeline_execution(self, **given: Any) -> dict[str, str]:
+        self._call("start")
+        self.tokens.append(given["ClientRequestToken"])
+        return {"PipelineExecutionArn": ARN}
+
+    def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, str]:  # noqa: N803
+        self._call("describe")
+        status = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        return {"PipelineExecutionStatus": status, "PipelineExecutionDisplayName": RUN}
+
+    def stop_pipeline_execution(self, PipelineExecutionArn: str) -> None:  # noqa: N803
+        self._call("stop")
+
+    def send_pipeline_execution_step_failure(self, CallbackToken: str, FailureReason: str) -> None:  # noqa: N803
+        self._call("answer")
+        self.answered.append(CallbackToken)
+
+    def get_paginator(self, operation: str) -> FakeSageMaker:
+        assert operation == "list_pipeline_execution_steps"
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        done = {"StepName": "a", "StepStatus": "Succeeded", "StartTime": START, "EndTime": START, "Metadata": {}}
+        open_ = {
+            "StepName": "b",
+            "StepStatus": "Executing",
+            "StartTime": START,
+            "Metadata": {"Callback": {"CallbackToken": "a1b2c3d4e5", "SqsQueueUrl": "u"}},
+        }
+        return [{"PipelineExecutionSteps": [done, open_]}]
+
+
+def start(fake: FakeSageMaker) -> str:
+    return execution.start(fake.aws, "p", RUN, {"name": "value"})
+
+
+def stop(fake: FakeSageMaker, within: float = 900) -> ExecutionView:
+    return execution.stop(fake.aws, ARN, every=1, patience=5, within=within)
+
+
+def test_starting_waits_for_a_new_role_with_the_same_token() -> None:
+    early = [answer_error("ValidationException", NOT_ASSUMED, "StartPipelineExecution") for _ in range(3)]
+    fake = FakeSageMaker([], {"start": early})
+    assert start(fake) == ARN
+    assert fake.calls == ["start"] * 4
+    assert fake.said == ["Waiting up to 300 s: IAM has not yet made the role known everywhere."]
+    again = FakeSageMaker([])
+    start(again)
+    assert again.tokens == fake.tokens
+
+
+def test_another_mistake_at_the_start_is_told_at_once() -> None:
+    fake = FakeSageMaker([], {"start": [answer_error("ValidationException", "Unknown parameter name")]})
+    with pytest.raises(ClientError, match="Unknown parameter"):
+        start(fake)
+    assert fake.time.slept == []
+
+
+@pytest.mark.parametrize("code", ["ConflictException", "ResourceNotFound"])
+def test_an_execution_that_ended_meanwhile_needs_no_stopping(code: str) -> None:
+    fake = FakeSageMaker(["Executing", "Succeeded"], {"stop": [answer_error(code)]})
+    assert stop(fake).status == "Succeeded"
+    assert fake.answered == []
+
+
+@pytest.mark.parametrize("status", ["Succeeded", "Failed", "Stopped", "CompletedWithFailures"])
+def test_an_execution_that_has_ended_is_not_stopped(status: str) -> None:
+    fake = FakeSageMaker([status])
+    assert stop(fake).status == status
+    assert "stop" not in fake.calls
+
+
+def test_the_function_gets_its_time_to_answer() -> None:
+    fake = FakeSageMaker(["Executing", "Stopping", "Stopping", "Stopping", "Stopped"])
+    assert stop(fake).status == "Stopped"
+    assert fake.answered == []
+    assert fake.time.slept == [1, 1, 1]
+
+
+def test_what_it_does_not_answer_is_answered_for_it() -> None:
+    fake = FakeSageMaker(["Executing", *["Stopping"] * 7, "Stopped"])
+    assert stop(fake).status == "Stopped"
+    assert set(fake.answered) == {"a1b2c3d4e5"}
+
+
+@pytest.mark.parametrize("code", ["ConflictException", "ValidationException", "ResourceNotFound"])
+def test_a_callback_that_was_answered_first_is_no_failure(code: str) -> None:
+    refusals = [answer_error(code) for _ in range(9)]
+    fake = FakeSageMaker(["Executing", *["Stopping"] * 7, "Stopped"], {"answer": refusals})
+    assert stop(fake).status == "Stopped"
+    assert "answer" in fake.calls
+
+
+@pytest.mark.parametrize(("operation", "code"), [("stop", "AccessDeniedException"), ("answer", "Throttling")])
+def test_other_refusals_come_out(operation: str, code: str) -> None:
+    fake = FakeSageMaker(["Executing", "Stopping"], {operation: [answer_error(code)]})
+    with pytest.raises(ClientError, match=code):
+        stop(fake)
+
+
+def test_waiting_for_the_end_has_an_end() -> None:
+    fake = FakeSageMaker(["Executing", "Stopping"])
+    with pytest.raises(TimedOut):
+        stop(fake, within=20)
+    assert sum(fake.time.slept) == 20
+
+
+def test_a_token_is_no_part_of_what_is_printed() -> None:
+    (_, callback) = execution.steps(FakeSageMaker(["Executing"]).aws, ARN)
+    assert callback.token == "a1b2c3d4e5"
+    assert "a1b2c3d4e5" not in repr(callback)
