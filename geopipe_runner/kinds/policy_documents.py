@@ -31,8 +31,8 @@ def normalise(policy: Mapping[str, Any] | str | None) -> dict[str, Any]:
         return {}
     parsed = json.loads(policy) if isinstance(policy, str) else policy
     statements: dict[str, Any] = {}
-    for statement in _listed(parsed.get("Statement", [])):
-        normal = _statement(statement)
+    normals = [_statement(statement) for statement in _listed(parsed.get("Statement", []))]
+    for normal in sorted(normals, key=lambda normal: json.dumps(normal, sort_keys=True)):
         label = _label(normal)
         while label in statements:
             label += "'"

@@ -212,8 +212,8 @@ def _purge(s3: Any, bucket: str, prefix: str) -> None:
         for upload in page.get("Uploads", []):
             key, upload_id = upload["Key"], upload["UploadId"]
             s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
-    doomed = _versions(s3, bucket, prefix)
-    while batch := list(islice(doomed, _BATCH)):
+    # Always the first page again: what is deleted is no place to go on from.
+    while batch := list(islice(_versions(s3, bucket, prefix), _BATCH)):
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
         # HTTP 200 does not mean that all went well.
         for problem in answer.get("Errors", []):

@@ -154,15 +154,15 @@ def normalise_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
     """A definition as a tree by step and parameter name, so that a difference says where it is."""
     tree = dict(definition)
     for section in ("Parameters", "Steps"):
-        if section in tree:
+        if tree.get(section):
             tree[section] = {entry["Name"]: _step(entry) for entry in tree[section]}
     return tree
 
 
 def _step(entry: Mapping[str, Any]) -> dict[str, Any]:
     normal = {key: value for key, value in entry.items() if key != "Name"}
-    if "OutputParameters" in normal:
+    if normal.get("OutputParameters"):
         normal["OutputParameters"] = {o["OutputName"]: o["OutputType"] for o in normal["OutputParameters"]}
-    if "DependsOn" in normal:
+    if normal.get("DependsOn"):
         normal["DependsOn"] = sorted(normal["DependsOn"])
     return normal

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..aws.clients import Aws
 
 _CHUNK = 1 << 20
+_QUOTE, _NEWLINE = b'"\n'
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def read(
 def as_csv(row: tuple[str, ...]) -> str:
     """A row as it stands in the file."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(row)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow(row)  # without one, a cell with a line break is not quoted
+    return line.getvalue().removesuffix("\n")
 
 
 def _records(uri: str, body: _Copying) -> Iterator[list[str]]:
@@ -126,10 +127,18 @@ class _Copy:
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file = file
         self._path = path
+        self._in_line = False
 
     def write(self, data: bytes) -> None:
         with _writing(self._path):
             self._file.write(data)
+        if data:
+            self._in_line = not data.endswith(b"\n")
+
+    def begin_file(self) -> None:
+        """The next file goes on a line of its own, whether or not the last one ended its own."""
+        if self._in_line:
+            self.write(b"\n")
 
 
 class _Copying(io.RawIOBase):
@@ -139,6 +148,9 @@ class _Copying(io.RawIOBase):
         self._body = body
         self._copy = copy
         self._in_header = without_header
+        self._quotes = 0
+        if copy is not None:
+            copy.begin_file()
 
     def readable(self) -> bool:
         return True
@@ -153,6 +165,9 @@ class _Copying(io.RawIOBase):
     def _after_header(self, data: bytes) -> bytes:
         if not self._in_header:
             return data
-        _, newline, rest = data.partition(b"\n")
-        self._in_header = not newline
-        return rest
+        for position, byte in enumerate(data):
+            self._quotes += byte == _QUOTE
+            if byte == _NEWLINE and self._quotes % 2 == 0:  # one inside quotes belongs to a name
+                self._in_header = False
+                return data[position + 1 :]
+        return b""

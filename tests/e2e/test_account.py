@@ -89,7 +89,7 @@ def test_an_apply_that_fails_half_way_goes_on_next_time(workplace: Workplace, st
     assert "Failed to create Lambda function SageMakerExampleFunction" in failed.stderr
     assert "cannot be assumed by Lambda" in failed.stderr
     done, not_done = (next(x for x in failed.stderr.splitlines() if x.startswith(y)) for y in ("Done:", "Not done:"))
-    assert "IAM role SageMakerExampleRole" in done and "pipeline sagemaker-sdk-example-pipeline" in not_done
+    assert "IAM role SageMakerExampleRole" in done and "event source mapping" in not_done
     assert "goes on from there" in failed.stderr
 
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}

@@ -200,3 +200,14 @@ def test_the_bucket_is_made_in_its_region(make_world: MakeWorld, region: str, lo
     with pytest.raises(RefusedError, match=f"exists in {region}, not in us-west-2"):
         world.step("bucket")
     bucket.kind.delete(world.aws, spec, seen)
+
+
+def test_more_than_one_page_of_objects(make_world: MakeWorld) -> None:
+    """The emulator goes on only from what is still there, so each batch starts from the first page."""
+    world = make_world()
+    world.apply(["bucket"])
+    s3: Any = world.hands.client("s3")
+    name = world.resource("bucket").spec.name
+    for number in range(1010):
+        s3.put_object(Bucket=name, Key=f"output/{number}", Body=b"")
+    assert world.destroy(["bucket"]) == ()

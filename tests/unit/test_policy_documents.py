@@ -237,3 +237,9 @@ def test_the_policies_keep_within_the_limits(scope: str) -> None:
         assert len(text) <= 6144
         assert text.isascii()
         assert json.loads(text) == policy
+
+
+def test_statements_that_begin_alike_may_come_in_any_order() -> None:
+    one = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "a"}
+    other = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "b"}
+    assert normalise(document(one, other)) == normalise(document(other, one))

@@ -244,3 +244,18 @@ def test_the_files_of_the_newest_export_are_found() -> None:
 def test_without_a_result_file_it_says_where_it_looked(key: str) -> None:
     with pytest.raises(AwsError, match="no result file under s3://bucket/output/run/"):
         find(key)
+
+
+def test_a_row_with_a_line_break_keeps_its_quotes() -> None:
+    assert results.as_csv(("-149.8", "61.2\n", "USA")) == '-149.8,"61.2\n",USA'
+
+
+def test_files_without_a_last_line_break_are_not_glued_together(tmp_path: Path) -> None:
+    read(HEADER + "1,2,USA,Valid Data", HEADER + "3,4,FRA,Valid Data\n", save_to=tmp_path)
+    assert (tmp_path / "results.csv").read_text() == HEADER + "1,2,USA,Valid Data\n3,4,FRA,Valid Data\n"
+
+
+def test_a_header_with_a_line_break_is_left_out_whole(tmp_path: Path) -> None:
+    header = '"Longi\ntude",reverse_geo.status\n'
+    read(header + "1,Valid Data\n", header + "2,Valid Data\n", save_to=tmp_path)
+    assert (tmp_path / "results.csv").read_text() == header + "1,Valid Data\n2,Valid Data\n"
