@@ -75,6 +75,11 @@ class Aws:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
+    def prepare(self) -> None:
+        """Make the clients that every plan needs, on this thread."""
+        for service in _SERVICES:
+            self.client(service)
+
     @contextmanager
     def read_only(self) -> Iterator[None]:
         """Within the block every call that is not a read raises WriteRefusedError before it leaves."""
@@ -128,11 +133,13 @@ def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], 
     sts = aws.client("sts")
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(sts.get_caller_identity)
-        # Making clients takes time of its own, while the answer (or an emulator that starts up) takes its.
-        for service in _SERVICES:
-            aws.client(service)
+        if config.target == "local":
+            # An emulator takes a while to start up. With AWS the call may be fetching credentials with clients of
+            # its own, and a session must not make two at the same time.
+            aws.prepare()
         identity = _identity(answer, config)
     _check_account(identity, config)
+    aws.prepare()
     aws.account = replace(aws.account, caller_arn=identity["Arn"])
     return aws
 

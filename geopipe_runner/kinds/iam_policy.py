@@ -6,12 +6,13 @@ reason beside it. `iam.scope: resources` narrows `*` to what this deployment use
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.parallel import in_parallel
 from ..aws.retry import NOT_YET_KNOWN, STILL_ATTACHED, AnswerError, error_code
 from ..errors import RefusedError
 from .base import (
@@ -83,11 +84,16 @@ class IamPolicy(Kind[PolicySpec]):
         if answer is None:
             return None
         policy = answer["Policy"]
-        version = iam.get_policy_version(PolicyArn=spec.arn, VersionId=policy["DefaultVersionId"])
+        version = {"PolicyArn": spec.arn, "VersionId": policy["DefaultVersionId"]}
+        reads: dict[str, Callable[[], Any]] = {
+            "version": lambda: iam.get_policy_version(**version),
+            "attached": lambda: _attached(iam, spec.arn),
+        }
+        found = in_parallel(reads)
         tags = tag_map(policy.get("Tags", []))
         attributes = {
-            "document": normalise(version["PolicyVersion"]["Document"]),
-            "attached_to": spec.role if spec.role in _attached(iam, spec.arn)["Role"] else None,
+            "document": normalise(found["version"]["PolicyVersion"]["Document"]),
+            "attached_to": spec.role if spec.role in found["attached"]["Role"] else None,
             "tags": our_tags(spec.tags, tags),
         }
         return Observed(spec.arn, attributes, tags)

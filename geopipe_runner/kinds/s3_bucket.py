@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.parallel import in_parallel
 from ..aws.retry import CONCURRENT_CHANGE, NOT_YET_KNOWN, AnswerError, error_code
 from ..errors import AwsError, RefusedError
 from .base import (
@@ -95,15 +96,19 @@ class S3Bucket(Kind[BucketSpec]):
         s3 = aws.client("s3")
         if not _exists(s3, spec):
             return None
-        tags = tag_map((none_if_gone(lambda: s3.get_bucket_tagging(Bucket=spec.name)) or {}).get("TagSet", []))
-        block = none_if_gone(lambda: s3.get_public_access_block(Bucket=spec.name)) or {}
-        policy = none_if_gone(lambda: s3.get_bucket_policy(Bucket=spec.name)) or {}
-        encryption = none_if_gone(lambda: s3.get_bucket_encryption(Bucket=spec.name)) or {}
+        reads = {
+            "tags": s3.get_bucket_tagging,
+            "block": s3.get_public_access_block,
+            "policy": s3.get_bucket_policy,
+            "encryption": s3.get_bucket_encryption,
+        }
+        found = in_parallel({name: partial(_read_setting, read, spec.name) for name, read in reads.items()})
+        tags = tag_map(found["tags"].get("TagSet", []))
         attributes = {
-            "public_access_block": block.get("PublicAccessBlockConfiguration", {}),
-            "policy": normalise(policy.get("Policy")),
+            "public_access_block": found["block"].get("PublicAccessBlockConfiguration", {}),
+            "policy": normalise(found["policy"].get("Policy")),
             # S3 encrypts every bucket; a key of the user's own is no drift.
-            "encrypted": bool(encryption.get("ServerSideEncryptionConfiguration", {}).get("Rules")),
+            "encrypted": bool(found["encryption"].get("ServerSideEncryptionConfiguration", {}).get("Rules")),
             "tags": our_tags(spec.tags, tags),
         }
         return Observed(f"s3://{spec.name}", attributes, tags, spec.arn)
@@ -162,6 +167,10 @@ class S3Bucket(Kind[BucketSpec]):
                 f"it still holds objects that are not ours: {', '.join(_some_keys(s3, spec.name))}",
                 "Move them away, or set `bucket.force_destroy: true`.",
             ) from None
+
+
+def _read_setting(read: Callable[..., dict[str, Any]], bucket: str) -> dict[str, Any]:
+    return none_if_gone(lambda: read(Bucket=bucket)) or {}
 
 
 def _exists(s3: Any, spec: BucketSpec) -> bool:

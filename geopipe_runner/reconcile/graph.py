@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import CycleError, TopologicalSorter
-from typing import TypeVar
 
+from ..aws.parallel import WORKERS
 from ..kinds.base import Resource
-
-T = TypeVar("T")
-
-WORKERS = 20
-"""More than there are resources: reads wait for AWS, not for each other."""
 
 
 def ordered(resources: Iterable[Resource]) -> tuple[Resource, ...]:
@@ -26,17 +21,6 @@ def ordered(resources: Iterable[Resource]) -> tuple[Resource, ...]:
     except CycleError as error:
         raise ValueError(f"resources need each other: {' -> '.join(error.args[1])}") from None
     return tuple(by_key[key] for key in keys)
-
-
-def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-    """The result of each piece of work, all done at the same time; the first error ends it."""
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="geopipe") as pool:
-        futures = {key: pool.submit(action) for key, action in work.items()}
-        try:
-            return {key: future.result() for key, future in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 class Walk:

@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..aws.failures import denied
+from ..aws.parallel import in_parallel
 from ..kinds import KINDS
 from ..kinds.base import OWNER_TAG, Observed, Resource
 from .blueprint import Blueprint
-from .graph import in_parallel
 from .model import Action, Plan, Step
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..aws.parallel import in_parallel
 from ..kinds.base import ADOPTED_TAG, OWNER_TAG, Observed, Resource
 from .blueprint import Blueprint
-from .graph import in_parallel
 from .model import Action, Plan, Step
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ..aws.parallel import in_parallel
 from ..jobs import JOBS
 from ..reconcile import orphans, planner
-from ..reconcile.graph import in_parallel
 from ..reconcile.model import Step
 from ..report.events import Note
 from .work import Work

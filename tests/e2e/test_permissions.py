@@ -27,7 +27,7 @@ UNSEEN_SECONDS = 6.0
 """The queue's 300 s of visibility under the time scale: how late a finished job is seen that is not asked for anew."""
 FUNCTION, PIPELINE = "SageMakerExampleFunction", "sagemaker-sdk-example-pipeline"
 ROLES = {"function": "SageMakerExampleLambdaRole", "pipeline": "SageMakerExampleRole"}
-START, JOB, EXPORT = "vej-processing-step", "vej-callback-step", "export-vej-step"
+START, JOB, EXPORTED = "vej-processing-step", "vej-callback-step", "export-vej-callback"
 
 
 def eventually(condition: Callable[[], Any]) -> Any:
@@ -230,7 +230,7 @@ MISSED: dict[tuple[str, str, str], list[Missed]] = {
     ("resources", "pipeline", "s3:*"): [step_fails(JOB, "s3:GetObject")],
     ("resources", "pipeline", "sqs:SendMessage"): [step_fails(JOB, "sqs:SendMessage")],
     ("resources", "pipeline", "sagemaker-geospatial:GetVectorEnrichmentJob"): [
-        step_fails("export-vej-callback", "sagemaker-geospatial:GetVectorEnrichmentJob")
+        step_fails(EXPORTED, "sagemaker-geospatial:GetVectorEnrichmentJob")
     ],
 }
 """By scope, role and first action of the statement. The pipeline's policy is the same in both scopes."""
@@ -240,3 +240,27 @@ CASES = [
     for (scope, whose, action), all_missed in MISSED.items()
     for number, missed in enumerate(all_missed)
 ]
+
+
+@pytest.mark.parametrize(("deployment", "whose", "action", "missed"), CASES, indirect=["deployment"])
+def test_each_statement_is_missed(deployment: Deployment, whose: str, action: str, missed: Missed) -> None:
+    with deployment.without(whose, action):
+        execution = deployment.start()
+        missed(deployment, execution)
+    # With the statement back, what waited goes on; the next case finds nothing running.
+    execution.end()
+
+
+def test_every_statement_is_tried(deployment: Deployment, request: pytest.FixtureRequest) -> None:
+    scope = request.node.callspec.params["deployment"]
+    granted = {(whose, statement["Action"][0]) for whose in ROLES for statement in deployment.statements(whose)}
+    assert granted == {(whose, action) for at, whose, action in MISSED if at == scope or whose == "pipeline"}
+
+
+def test_with_everything_granted_nothing_is_missed(deployment: Deployment) -> None:
+    before = deployment.log_events()
+    execution = deployment.start()
+    assert execution.end() == "Succeeded"
+    step = execution.steps[JOB]
+    assert (step["EndTime"] - step["StartTime"]).total_seconds() < UNSEEN_SECONDS - JOB_SECONDS
+    eventually(lambda: deployment.log_events() > before)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runner_fakes import thing
 
-from geopipe_runner.reconcile.graph import WORKERS, Walk, in_parallel, ordered
+from geopipe_runner.aws.parallel import WORKERS, in_parallel
+from geopipe_runner.reconcile.graph import Walk, ordered
 
 SOON = 5.0
 
