@@ -11,37 +11,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING
 
-from . import __version__
-from .config.model import CleanupItem, CleanupPolicy
+from .arguments import CHANGES_PENDING, EXECUTION_COMMANDS, parse
 from .errors import GeopipeError, InterruptedByUser, OutputClosed, Terminated
 from .report.streams import complain, flushed, open_closed_streams
 
 if TYPE_CHECKING:
     from .aws.retry import Patience
     from .report.events import Event, Report
-    from .stages.work import Options
+    from .stages.work import Options, Work
 
-COMMANDS = ("run", "plan", "validate", "cleanup", "hello")
-CHANGES_PENDING = 4
-
-_TAKE_A_VALUE = ("--adopt", "--cleanup", "--output", "--output-dir", "--plan-out")
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 """What is wrong with the disk or the reader, never with us."""
-
-_EPILOG = """\
-exit codes:
-  0    done
-  1    AWS, the emulator or this machine failed
-  2    usage, configuration or template
-  3    the pipeline execution failed, stopped or timed out
-  4    changes are pending (--dry-run --detailed-exitcode)
-  5    refused: not ours, or the wrong account
-  130  interrupted: Ctrl-C, SIGTERM, or the input or the output ended
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +50,7 @@ def entry() -> int:
 
 def _answered(arguments: list[str]) -> int:
     try:
-        parsed = _parsed(arguments)
+        parsed = parse(arguments)
         return _reported(parsed, _make_report(parsed))
     except KeyboardInterrupt:
         complain("Interrupted.")
@@ -75,113 +60,6 @@ def _answered(arguments: list[str]) -> int:
             raise
         complain(f"Cannot write: {error.strerror}.")
         return 1
-
-
-def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = _parser()
-    parsed = parser.parse_args(_with_command(arguments))
-    if parsed.command == "run" and parsed.detailed_exitcode and not parsed.dry_run:
-        parser.error("--detailed-exitcode is about a plan: use it with --dry-run, or with the command plan")
-    return parsed
-
-
-def _with_command(arguments: list[str]) -> list[str]:
-    """The command first, wherever it stands; `run.py CONFIG` means `run.py run CONFIG`."""
-    if not arguments or arguments[0] in ("-h", "--help", "--version"):
-        return arguments
-    at = _first_word(arguments)
-    if at is None or arguments[at] not in COMMANDS:
-        return ["run", *arguments]
-    return [arguments[at], *arguments[:at], *arguments[at + 1 :]]
-
-
-def _first_word(arguments: list[str]) -> int | None:
-    """Where the first argument is that is neither an option nor an option's value."""
-    for at, argument in enumerate(arguments):
-        if argument == "--":
-            return None
-        if not argument.startswith("-") and (at == 0 or arguments[at - 1] not in _TAKE_A_VALUE):
-            return at
-    return None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="geopipe",
-        description="Reconcile, run and clean up a SageMaker pipeline with Lambda and Callback steps, "
-        "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`. Options may stand before the command.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"geopipe {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = _command(commands, "run", "plan, set up, execute, show the results, clean up (the default command)")
-    run.add_argument("--dry-run", action="store_true", help="show the plan and change nothing")
-    run.add_argument("--output-dir", type=Path, metavar="DIR", help="save the results there")
-    run.add_argument("--new", action="store_true", help="start another execution beside an unfinished one")
-    plan = _command(commands, "plan", "show the plan and change nothing (like run --dry-run)")
-    for command in (run, plan):
-        command.add_argument(
-            "--detailed-exitcode", action="store_true", help=f"with a plan: exit {CHANGES_PENDING} when it has changes"
-        )
-        command.add_argument(
-            "--adopt",
-            action="extend",
-            type=lambda text: text.split(","),
-            default=[],
-            metavar="KEY",
-            help="take over a resource of that name which is not ours (queue, bucket, ...); clean-up leaves it",
-        )
-        command.add_argument("--plan-out", type=Path, metavar="FILE", help="save the plan there as JSON")
-    validate = _command(commands, "validate", "check the configuration and the template; no calls at all")
-    cleanup = _command(commands, "cleanup", "delete what is this deployment's")
-    cleanup.add_argument("--dry-run", action="store_true", help="show what would be deleted")
-    for command in (run, plan, cleanup):
-        command.add_argument("--prune", action="store_true", help="delete what earlier configurations left behind")
-    for command in (run, cleanup):
-        command.add_argument(
-            "--cleanup",
-            type=_policy,
-            metavar="POLICY",
-            help="ask, all, none, or a list such as pipeline,queue; overrides the configuration",
-        )
-    for command in (run, plan, validate, cleanup):
-        command.add_argument(
-            "--output", choices=("text", "json"), default="text", help="json: one object per event, no questions"
-        )
-    _command(commands, "hello", "Hello SageMaker: list up to five notebook instances")
-    return parser
-
-
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # what a script abbreviates means something else once there are more options
-    )
-    command.add_argument("config", metavar="CONFIG", help="the YAML file that says everything, e.g. config/local.yaml")
-    command.add_argument("--non-interactive", action="store_true", help="never ask, never read standard input")
-    command.add_argument("--verbose", action="store_true", help="show each AWS call on standard error")
-    return command
-
-
-def _policy(text: str) -> CleanupPolicy:
-    if text in ("ask", "all", "none"):
-        return cast("CleanupPolicy", text)
-    known = get_args(CleanupItem)
-    items = tuple(item.strip() for item in text.split(","))
-    unknown = [item for item in items if item not in known]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"unknown {', '.join(map(repr, unknown))}; valid are ask, all, none, or a list of {', '.join(known)}"
-        )
-    return cast("tuple[CleanupItem, ...]", items)
 
 
 def _make_report(parsed: argparse.Namespace) -> Report:
@@ -231,7 +109,7 @@ def _run_command(parsed: argparse.Namespace, report: Report) -> int:
     from .config import load
 
     # What deletes or looks needs nothing of what the files it names would be made into.
-    config = load(parsed.config, files=parsed.command not in ("cleanup", "hello"))
+    config = load(parsed.config, files=parsed.command in ("run", "plan", "validate"))
     from . import scenario  # after the configuration: a wrong one is told without loading more
     from .aws.retry import Patience
 
@@ -249,9 +127,28 @@ def _run_command(parsed: argparse.Namespace, report: Report) -> int:
         scenario.run(config, options, report, time)
     elif parsed.command == "cleanup":
         scenario.cleanup(config, options, report, time, only_plan=parsed.dry_run)
+    elif parsed.command in EXECUTION_COMMANDS:
+        again = parsed.command in ("resume", "retry")
+        scenario.on_executions(config, options, report, time, verb=_verb(parsed), then_clean_up=again)
     else:
         scenario.hello(config, options, report, time)
     return 0
+
+
+def _verb(parsed: argparse.Namespace) -> Callable[[Work], None]:
+    from .stages import executions
+
+    if parsed.command == "rescue":
+        wanted = executions.Rescue(parsed.older_than, parsed.fail, parsed.succeed)
+        return partial(executions.rescue, wanted=wanted)
+    verbs = {
+        "status": executions.show,
+        "resume": executions.resume,
+        "stop": executions.stop,
+        "retry": executions.retry,
+        "logs": executions.log,
+    }
+    return partial(verbs[parsed.command], wanted=parsed.execution)
 
 
 def _options(parsed: argparse.Namespace) -> Options:

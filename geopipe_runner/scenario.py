@@ -4,6 +4,8 @@
     dry_run   open endpoint -> check -> connect -> plan
     cleanup   open endpoint ----------> connect -> observe and ask -> stop executions -> delete
     validate                   check
+    status, resume, stop, retry, rescue, logs
+              open endpoint ----------> connect -> the verb, and after resume and retry the clean-up
 
 `check` is local; plans only read, which `Aws.read_only` enforces. Nothing here prints or knows the command line.
 """
@@ -11,7 +13,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,6 +69,25 @@ def cleanup(config: Config, options: Options, report: Report, time: Patience, *,
             report.tell(Planned(config, work.aws.account, cleaning.plan_all(work).shown))
         else:
             _clean_up(work)
+
+
+def on_executions(
+    config: Config,
+    options: Options,
+    report: Report,
+    time: Patience,
+    *,
+    verb: Callable[[Work], None],
+    then_clean_up: bool,
+) -> None:
+    """One verb of `stages.executions`; those that end a run are followed by its clean-up, as if never left."""
+    with _work(config, options, report, time, build=False) as work, _interruptible(work), translated():
+        if not then_clean_up:
+            verb(work)
+            return
+        with _explained(work):
+            verb(work)
+        _clean_up(work)
 
 
 def hello(config: Config, options: Options, report: Report, time: Patience) -> None:

@@ -40,5 +40,8 @@ class JobKind(Protocol):
     def warning(self, aws: Aws) -> str | None:
         """What this account or caller may lack for the job, seen before anything is made; None if nothing."""
 
+    def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
+        """The state the job is really in, for a person to read."""
+
     def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
         """What the job itself says went wrong, from the outputs of the pipeline's steps; None if nothing."""

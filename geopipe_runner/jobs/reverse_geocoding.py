@@ -57,14 +57,19 @@ class ReverseGeocoding:
             raise
         return None
 
+    def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
+        arn = outputs.get("vej_arn")
+        if not arn:
+            return "no job"
+        job = _job(aws, arn)
+        return f"job {job['Status']}, export {job.get('ExportStatus', 'not begun')}" if job else "job gone"
+
     def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
         arn = outputs.get("vej_arn")
         if not arn:
             return None
-        job = none_if_gone(lambda: aws.client("sagemaker-geospatial").get_vector_enrichment_job(Arn=arn))
-        if job is None:
-            return f"The job {arn} does not exist any more."
-        return _explanation(job)
+        job = _job(aws, arn)
+        return _explanation(job) if job else f"The job {arn} does not exist any more."
 
 
 def input_location(deployment: Deployment) -> S3Location:
@@ -73,6 +78,10 @@ def input_location(deployment: Deployment) -> S3Location:
     if isinstance(source, S3Location):
         return source
     return S3Location(deployment.config.bucket.name, deployment.config.input.prefix + source.name)
+
+
+def _job(aws: Aws, arn: str) -> Mapping[str, Any] | None:
+    return none_if_gone(lambda: aws.client("sagemaker-geospatial").get_vector_enrichment_job(Arn=arn))
 
 
 def _explanation(job: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import none_if_gone
@@ -16,6 +16,8 @@ from .run import client_request_token, is_run_id
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+
+_LOGGED_LATE = timedelta(seconds=5)
 
 EXECUTION_STATES = StateTable(
     thing="pipeline execution",
@@ -75,19 +77,23 @@ def start(aws: Aws, pipeline: str, run_id: str, parameters: Mapping[str, str]) -
     return str(answer["PipelineExecutionArn"])
 
 
-def unfinished(aws: Aws, pipeline: str) -> Iterator[ExecutionView]:
-    """The executions of `pipeline` that have not ended, newest first; none where there is no pipeline."""
+def every(aws: Aws, pipeline: str) -> Iterator[ExecutionView]:
+    """All executions of `pipeline`, newest first, without their steps; none where there is no pipeline."""
     pages = aws.client("sagemaker").get_paginator("list_pipeline_executions")
-    listing = pages.paginate(PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending")
-    for page in none_if_gone(lambda: list(listing)) or []:
+    listing = iter(pages.paginate(PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending"))
+    while page := none_if_gone(lambda: next(listing, None)):
         for found in page["PipelineExecutionSummaries"]:
-            if not EXECUTION_STATES.terminal(found["PipelineExecutionStatus"]):
-                yield ExecutionView(
-                    arn=found["PipelineExecutionArn"],
-                    status=found["PipelineExecutionStatus"],
-                    run_id=found.get("PipelineExecutionDisplayName", ""),
-                    started=found.get("StartTime"),
-                )
+            yield ExecutionView(
+                arn=found["PipelineExecutionArn"],
+                status=found["PipelineExecutionStatus"],
+                run_id=found.get("PipelineExecutionDisplayName", ""),
+                started=found.get("StartTime"),
+            )
+
+
+def unfinished(aws: Aws, pipeline: str) -> Iterator[ExecutionView]:
+    """Those that have not ended."""
+    return (found for found in every(aws, pipeline) if not EXECUTION_STATES.terminal(found.status))
 
 
 def is_same_work(
@@ -166,12 +172,9 @@ def stop(aws: Aws, arn: str, *, every: float, patience: float, within: float) ->
 def _answer_stopped(aws: Aws, token: str) -> None:
     """The function may have answered first; what AWS says to a used token is not documented."""
 
-    def send() -> None:
-        aws.client("sagemaker").send_pipeline_execution_step_failure(
-            CallbackToken=token, FailureReason="The execution was stopped."
-        )
-
-    _unless_over(send, "ConflictException", "ValidationException")
+    _unless_over(
+        lambda: answer_failure(aws, token, "The execution was stopped."), "ConflictException", "ValidationException"
+    )
 
 
 def _unless_over(action: Callable[[], object], *codes: str) -> None:
@@ -183,13 +186,36 @@ def _unless_over(action: Callable[[], object], *codes: str) -> None:
             raise
 
 
-def log_lines(aws: Aws, log_group: str, since: datetime | None, count: int) -> tuple[str, ...]:
-    """The last `count` lines the function has logged since then; none where there is no log group."""
-    start = int(since.timestamp() * 1000) if since else 0
+def retry(aws: Aws, arn: str) -> None:
+    """Run the steps again that did not succeed, under the same ARN."""
+    aws.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=arn)
+
+
+def answer_failure(aws: Aws, token: str, reason: str) -> None:
+    """Fail a callback; SageMaker takes 256 characters of the reason."""
+    aws.client("sagemaker").send_pipeline_execution_step_failure(CallbackToken=token, FailureReason=reason[:256])
+
+
+def answer_success(aws: Aws, token: str) -> None:
+    """Let a callback succeed, without outputs."""
+    aws.client("sagemaker").send_pipeline_execution_step_success(CallbackToken=token)
+
+
+def log_lines(
+    aws: Aws, log_group: str, since: datetime | None, count: int, until: datetime | None = None
+) -> tuple[str, ...]:
+    """The last `count` lines the function has logged in that time; none where there is no log group."""
+    times = {"startTime": _milliseconds(since)} if since else {}
+    # What is logged about an end comes a moment after it.
+    times |= {"endTime": _milliseconds(until + _LOGGED_LATE)} if until else {}
     pages = aws.client("logs").get_paginator("filter_log_events")
-    listing = pages.paginate(logGroupName=log_group, startTime=start)
+    listing = pages.paginate(logGroupName=log_group, **times)
     events = [event for page in none_if_gone(lambda: list(listing)) or [] for event in page["events"]]
     return tuple(event["message"].rstrip("\n") for event in events[-count:])
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _step(found: Mapping[str, Any]) -> StepView:

@@ -130,6 +130,18 @@ _EVENTS: dict[type, tuple[str, Callable[[Any], Document]]] = {
     ),
     events.ExecutionSeen: ("execution_status", lambda e: _execution(e.view)),
     events.ExecutionEnded: ("execution_ended", lambda e: _execution(e.view)),
+    events.ExecutionShown: ("execution", lambda e: _execution(e.view) | {"explanation": list(e.explanation)}),
+    events.CallbackWaiting: (
+        "callback_waiting",
+        lambda e: {
+            "execution_arn": e.execution_arn,
+            "step": e.step,
+            "since": _time(e.since),
+            "job_state": e.job_state,
+            "answered": e.answered,
+        },
+    ),
+    events.LogRead: ("log", lambda e: {"execution_arn": e.execution_arn, "lines": list(e.lines)}),
     events.ResultsRead: ("results", _results),
     events.StudioInstructions: ("studio", lambda e: {"pipeline": e.pipeline, "region": e.region}),
     events.Failed: ("failed", _failed),

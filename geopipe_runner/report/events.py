@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ..aws.account import Account
@@ -81,6 +82,33 @@ class ExecutionEnded:
 
 
 @dataclass(frozen=True)
+class ExecutionShown:
+    """An execution as it is; `explanation` are lines on why it failed."""
+
+    view: ExecutionView
+    explanation: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CallbackWaiting:
+    """A callback that has waited too long; `answered` says with what we ended it, None that we did not."""
+
+    execution_arn: str
+    step: str
+    since: datetime | None
+    job_state: str
+    answered: str | None
+
+
+@dataclass(frozen=True)
+class LogRead:
+    """What the function logged while an execution ran."""
+
+    execution_arn: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ResultsRead:
     """This run's results."""
 
@@ -145,6 +173,9 @@ Event = (
     | ExecutionStarted
     | ExecutionSeen
     | ExecutionEnded
+    | ExecutionShown
+    | CallbackWaiting
+    | LogRead
     | ResultsRead
     | StudioInstructions
     | Failed

@@ -11,7 +11,7 @@ from ..errors import InterruptedByUser
 from ..pipeline.execution import ExecutionView
 from ..pipeline.results import as_csv
 from ..reconcile.model import Action, Step
-from . import error_text, events, plan_text
+from . import error_text, events, execution_text, plan_text
 from .paint import for_stream, is_terminal
 from .sections import RULE, Sections
 from .streams import lost_output
@@ -47,6 +47,9 @@ class TextReport:
             events.ExecutionStarted: self._execution_started,
             events.ExecutionSeen: self._execution_seen,
             events.ExecutionEnded: self._execution_ended,
+            events.ExecutionShown: lambda event: self._say("\n".join(execution_text.shown(event))),
+            events.CallbackWaiting: lambda event: self._say("\n".join(execution_text.waiting(event))),
+            events.LogRead: lambda event: self._say("\n".join(event.lines) or "Nothing was logged."),
             events.ResultsRead: self._results,
             events.StudioInstructions: self._studio,
             events.Failed: self._failed,

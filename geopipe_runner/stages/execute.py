@@ -72,7 +72,21 @@ def run_pipeline(work: Work, found: ExecutionView | None) -> None:
     work.report.tell(StudioInstructions(work.config.pipeline.name, work.config.region))
 
 
+def go_on_with(work: Work, found: ExecutionView) -> None:
+    """Follow an execution to its end and show its results. Raises ExecutionFailed with everything known about why."""
+    ended = _run(work, found.run_id, found)
+    if not ended.succeeded:
+        raise explain(work, execution.view(work.aws, ended.arn, with_steps=True))
+    _show_results(work, found.run_id)
+    work.report.tell(StudioInstructions(work.config.pipeline.name, work.config.region))
+
+
 def explain(work: Work, view: ExecutionView) -> ExecutionFailed:
+    """The error that says why an execution did not succeed."""
+    return ExecutionFailed("\n".join(explanation(work, view)), "Mend the cause and run the same command again.")
+
+
+def explanation(work: Work, view: ExecutionView) -> list[str]:
     """Why an execution did not succeed: its steps, the job, the function's last words."""
     lines = [f"Pipeline execution {view.arn} ended {view.status}."]
     if view.failure:
@@ -80,7 +94,7 @@ def explain(work: Work, view: ExecutionView) -> ExecutionFailed:
     lines += [f"Step {step.name} failed: {step.failure}" for step in view.steps if step.status == "Failed"]
     lines += _what_can_be_read("the job", lambda: _job_lines(work, view))
     lines += _what_can_be_read("the function's log", lambda: _log_lines(work, view))
-    return ExecutionFailed("\n".join(lines), "Mend the cause and run the same command again.")
+    return lines
 
 
 def _start_beside(work: Work, others: list[ExecutionView]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..aws.polling import TimedOut
 from ..errors import AwsError
 from ..pipeline import execution
+from ..pipeline.execution import ExecutionView
 from ..pipeline.run import is_run_id
 from ..report.events import Note
 from .work import Work
@@ -17,18 +18,22 @@ def stop_executions(work: Work, pipeline: str, *, only_ours: bool = False) -> No
 
     Raises AwsError when one does not end.
     """
+    for found in list(execution.unfinished(work.aws, pipeline)):
+        if not only_ours or is_run_id(found.run_id):
+            stop_one(work, found)
+
+
+def stop_one(work: Work, found: ExecutionView) -> None:
+    """Stop an execution and see it end, its callbacks answered. Raises AwsError when it does not end."""
     every = work.config.execution.poll_interval
     patience = min(30.0, max(2.0, 5 * every))
-    for found in list(execution.unfinished(work.aws, pipeline)):
-        if only_ours and not is_run_id(found.run_id):
-            continue
-        work.report.tell(Note(f"Stopping execution {found.arn}."))
-        try:
-            execution.stop(work.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
-        except TimedOut:
-            raise AwsError(
-                f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s, so nothing was deleted.",
-                "Its queue and function must stay until it has. Run `cleanup` again later.",
-            ) from None
-        if found.arn == work.state.running:
-            work.state.running = ""
+    work.report.tell(Note(f"Stopping execution {found.arn}."))
+    try:
+        execution.stop(work.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
+    except TimedOut:
+        raise AwsError(
+            f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s, so nothing was deleted.",
+            "Its queue and function must stay until it has. Run `cleanup` again later.",
+        ) from None
+    if found.arn == work.state.running:
+        work.state.running = ""

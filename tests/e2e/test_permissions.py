@@ -126,6 +126,12 @@ class Deployment:
         iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
         iam.delete_policy_version(PolicyArn=arn, VersionId=old)
 
+    def end(self) -> None:
+        process = self._standing.process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+
     def count(self, *operations: str) -> int:
         """How often these have been called so far, whoever called and whatever was answered."""
         with urllib.request.urlopen(f"{self._standing.url}/_geopipe/calls", timeout=10) as answer:
@@ -136,25 +142,40 @@ class Deployment:
         return len(self.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}")["events"])
 
 
-@pytest.fixture(scope="module", params=["all", "resources"])
-def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+Deploy = Callable[[str], Deployment]
+
+
+@pytest.fixture(scope="module")
+def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    """One deployment per scope, made when it is first asked for."""
+    started: dict[str, Deployment] = {}
+
+    def make(scope: str) -> Deployment:
+        if scope not in started:
+            standing = _start_emulator()
+            started[scope] = Deployment(standing)
+            workplace = Workplace(tmp_path_factory.mktemp(scope))
+            config = workplace.config(endpoint=standing.url, iam={"scope": scope})
+            done = workplace.geopipe(config, "--non-interactive", "--cleanup=none")
+            assert done.returncode == 0, done.stdout + done.stderr
+        return started[scope]
+
+    yield make
+    for deployment in started.values():
+        deployment.end()
+
+
+def _start_emulator() -> Standing:
+    settings = ["--iam", "enforce", "--time-scale", "0.02", "--job-seconds", str(JOB_SECONDS)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", "--iam", "enforce"]
-        + ["--time-scale", "0.02", "--job-seconds", str(JOB_SECONDS)],
+        [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", *settings],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
-    assert process.stdin is not None and process.stdout is not None
-    standing = Standing(process.stdout.readline().strip(), process)
-    workplace = Workplace(tmp_path_factory.mktemp(request.param))
-    config = workplace.config(endpoint=standing.url, iam={"scope": request.param})
-    done = workplace.geopipe(config, "--non-interactive", "--cleanup=none")
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield Deployment(standing)
-    process.stdin.close()
-    process.wait(10)
+    assert process.stdout is not None
+    return Standing(process.stdout.readline().strip(), process)
 
 
 # What is missed when a statement is missing.
@@ -227,10 +248,10 @@ MISSED: dict[tuple[str, str, str], list[Missed]] = {
     ("resources", "function", "sagemaker-geospatial:StopVectorEnrichmentJob"): [job_runs_on],
     ("resources", "function", "sqs:ChangeMessageVisibility"): [job_is_seen_late],
     ("resources", "pipeline", "lambda:InvokeFunction"): [step_fails(START, "lambda:InvokeFunction")],
-    ("resources", "pipeline", "s3:*"): [step_fails(JOB, "s3:GetObject")],
+    ("resources", "pipeline", "s3:*"): [step_fails(JOB, "AccessDenied", "GetObject")],
     ("resources", "pipeline", "sqs:SendMessage"): [step_fails(JOB, "sqs:SendMessage")],
     ("resources", "pipeline", "sagemaker-geospatial:GetVectorEnrichmentJob"): [
-        step_fails(EXPORTED, "sagemaker-geospatial:GetVectorEnrichmentJob")
+        step_fails(EXPORTED, "AccessDenied", "GetVectorEnrichmentJob")
     ],
 }
 """By scope, role and first action of the statement. The pipeline's policy is the same in both scopes."""
@@ -242,8 +263,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("deployment", "whose", "action", "missed"), CASES, indirect=["deployment"])
-def test_each_statement_is_missed(deployment: Deployment, whose: str, action: str, missed: Missed) -> None:
+@pytest.mark.parametrize(("scope", "whose", "action", "missed"), CASES)
+def test_each_statement_is_missed(deploy: Deploy, scope: str, whose: str, action: str, missed: Missed) -> None:
+    deployment = deploy(scope)
     with deployment.without(whose, action):
         execution = deployment.start()
         missed(deployment, execution)
@@ -251,13 +273,15 @@ def test_each_statement_is_missed(deployment: Deployment, whose: str, action: st
     execution.end()
 
 
-def test_every_statement_is_tried(deployment: Deployment, request: pytest.FixtureRequest) -> None:
-    scope = request.node.callspec.params["deployment"]
-    granted = {(whose, statement["Action"][0]) for whose in ROLES for statement in deployment.statements(whose)}
+@pytest.mark.parametrize("scope", ["all", "resources"])
+def test_every_statement_is_tried(deploy: Deploy, scope: str) -> None:
+    granted = {(whose, statement["Action"][0]) for whose in ROLES for statement in deploy(scope).statements(whose)}
     assert granted == {(whose, action) for at, whose, action in MISSED if at == scope or whose == "pipeline"}
 
 
-def test_with_everything_granted_nothing_is_missed(deployment: Deployment) -> None:
+@pytest.mark.parametrize("scope", ["all", "resources"])
+def test_with_everything_granted_nothing_is_missed(deploy: Deploy, scope: str) -> None:
+    deployment = deploy(scope)
     before = deployment.log_events()
     execution = deployment.start()
     assert execution.end() == "Succeeded"

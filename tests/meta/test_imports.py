@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stages": {"report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors"},
     "hello": set(),
     "scenario": {"hello", "stages", "report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors"},
-    "cli": {"scenario", "stages", "report", "config", "aws", "errors", "__version__"},
+    "arguments": {"config", "__version__"},
+    "cli": {"arguments", "scenario", "stages", "report", "config", "aws", "errors"},
     "__init__": set(),
 }
 """Which rooms each room may know. Nobody knows the emulator: it is started as a process."""

@@ -12,6 +12,8 @@ import pytest
 from runner_fakes import ROOT, config
 
 from geopipe_runner import __version__, cli
+from geopipe_runner import arguments as words
+from geopipe_runner.arguments import parse
 from geopipe_runner.stages.cleanup import GROUPS
 from geopipe_runner.stages.work import Options
 
@@ -19,7 +21,7 @@ LOCAL = str(ROOT / "config" / "local.yaml")
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
-    return cli._parser().parse_args(cli._with_command(list(arguments)))
+    return words._parser().parse_args(words._with_command(list(arguments)))
 
 
 @pytest.mark.parametrize(
@@ -56,10 +58,12 @@ def test_arguments(arguments: list[str], expected: dict[str, object]) -> None:
 
 
 def test_every_option_with_a_value_is_known_as_one() -> None:
-    (commands,) = [action.choices for action in cli._parser()._actions if action.dest == "command"]
-    assert set(commands) == set(cli.COMMANDS)
+    (commands,) = [action.choices for action in words._parser()._actions if action.dest == "command"]
+    assert set(commands) == set(words.COMMANDS)
     options = [option for command in commands.values() for option in command._actions if option.option_strings]
-    assert {name for option in options if option.nargs != 0 for name in option.option_strings} == set(cli._TAKE_A_VALUE)
+    assert {name for option in options if option.nargs != 0 for name in option.option_strings} == set(
+        words._TAKE_A_VALUE
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert (caught.value.code, capsys.readouterr().out) == (0, f"geopipe {__version__}\n")
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", words.COMMANDS)
 def test_a_wrong_configuration_is_exit_code_2_for_every_command(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,7 +176,7 @@ def test_a_detailed_exit_code_is_about_a_plan(capsys: pytest.CaptureFixture[str]
         cli.main([LOCAL, "--detailed-exitcode"])
     assert "use it with --dry-run, or with the command plan" in capsys.readouterr().err
     for arguments in ([LOCAL, "--dry-run", "--detailed-exitcode"], ["plan", LOCAL, "--detailed-exitcode"]):
-        assert cli._parsed(arguments).detailed_exitcode
+        assert parse(arguments).detailed_exitcode
 
 
 def without_files(folder: Path) -> Path:
