@@ -21,7 +21,7 @@ types: $(VENV)/.dev
 	cd lambda && ../$(BIN)/mypy --strict *.py
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 resources/GeoSpatialPipeline.json: pipeline_templates/reverse_geocoding.json.j2 $(VENV)/.run
 	$(BIN)/python -m geopipe_runner.pipeline.guide > $@

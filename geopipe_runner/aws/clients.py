@@ -158,7 +158,7 @@ def _client_config(endpoint_url: str | None) -> botocore.config.Config:
     if on_loopback(endpoint_url):
         # A proxy cannot reach our loopback, and path style needs no name resolution of bucket hosts.
         settings |= {"proxies": {}, "s3": {"addressing_style": "path"}}
-        settings["retries"] = {"mode": "standard", "total_max_attempts": 3}
+        settings["retries"] = {"mode": "standard", "total_max_attempts": 5}
     return botocore.config.Config(**settings)
 
 

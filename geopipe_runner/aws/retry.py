@@ -8,7 +8,6 @@ botocore's own business (standard mode, set in `clients`).
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +22,10 @@ T = TypeVar("T")
 
 AnswerError = ClientError
 """What a call raises when AWS answers with an error; other rooms know it by this name."""
+
+
+_SLICE = 0.1
+"""Seconds after which a waiting thread looks whether it should go on."""
 
 
 @dataclass(frozen=True)
@@ -123,27 +126,34 @@ class Interrupted(Exception):  # noqa: N818 - the name of an event
 
 
 class Patience:
-    """Time that can be broken off: once `interrupt` is called, every wait on any thread ends with Interrupted."""
+    """Time that can be broken off: once `interrupt` is called, every wait on any thread ends with Interrupted.
+
+    It is called from signal handlers, which may come while this very thread is inside `sleep`: no lock may be taken
+    in either, which rules out threading's events.
+    """
 
     def __init__(self) -> None:
-        self._over = threading.Event()
+        self._over = False
 
     def clock(self) -> float:
         """Seconds; only differences mean anything."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises Interrupted when broken off meanwhile."""
-        if self._over.wait(seconds):
+        """Wait. Raises Interrupted when broken off meanwhile, within a tenth of a second."""
+        deadline = time.monotonic() + seconds
+        while not self._over and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE))
+        if self._over:
             raise Interrupted
 
     def interrupt(self) -> None:
         """End all waiting, now and later."""
-        self._over.set()
+        self._over = True
 
     def renew(self) -> None:
         """Waiting is possible again (cleaning up after an interruption)."""
-        self._over.clear()
+        self._over = False
 
 
 class Time(Protocol):

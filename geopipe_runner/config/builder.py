@@ -35,7 +35,7 @@ def build(values: Values, path: Path, document: Document) -> model.Config:
         output=_output(values),
         execution=_execution(values),
         cleanup=tuple(cleanup) if isinstance(cleanup, list) else cleanup,
-        emulator=model.EmulatorConfig(**{name: float(value) for name, value in values["emulator"].items()}),
+        emulator=model.EmulatorConfig(**values["emulator"]),
         document=document,
     )
 

@@ -140,6 +140,13 @@ class EmulatorConfig:
     export_seconds: float
     function_pending_seconds: float
     mapping_creating_seconds: float
+    iam: Literal["off", "enforce"]
+    iam_propagation_seconds: float
+    queue_deleted_seconds: float
+    duplicate_deliveries: float
+    faults: float
+    fault_seed: int
+    fault_kinds: str
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Fallback:
         """Empty this account. moto's state belongs to the process, so a server that ends takes its own along."""
         from moto.backends import get_backend
 
-        for service in self._app.app_instances:
+        for service in list(self._app.app_instances):
             if service in _WITHOUT_STATE:
                 continue
             backends = get_backend(service)

@@ -68,6 +68,10 @@ class FaultPlan:
             self._seen: Counter[str] = Counter()
             self._injected: Counter[str] = Counter()
 
+    @property
+    def active(self) -> bool:
+        return self._rate > 0
+
     def next_for(self, call: str) -> Fault | None:
         """What happens to the next call of this kind."""
         with self._lock:
@@ -101,6 +105,8 @@ class FaultInjector:
         self._sleep = sleep
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not self._plan.active:
+            return self._app(environ, start_response)
         request = Request(environ)
         scope = read_scope(request)
         if scope is None or INTERNAL_MARK in request.header("User-Agent"):

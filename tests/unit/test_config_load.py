@@ -93,7 +93,7 @@ def test_shipped_files_say_the_defaults(tmp_path: Path) -> None:
     local = dataclasses.asdict(load(LOCAL, {}))
     default = dataclasses.asdict(load_dict(tmp_path))
     differing = {key for key, value in local.items() if default[key] != value}
-    assert differing == {"path", "document", "deployment", "target", "bucket", "iam", "execution"}
+    assert differing == {"path", "document", "deployment", "target", "bucket", "iam", "execution", "emulator"}
 
 
 def test_minimal_file_anywhere_uses_our_own_files(tmp_path: Path) -> None:
