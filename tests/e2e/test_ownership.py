@@ -65,6 +65,27 @@ def _log_group(standing: Standing) -> None:
     standing.client("logs").create_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
 
 
+def _policy(standing: Standing) -> None:
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+    standing.client("iam").create_policy(
+        PolicyName="SageMakerExampleLambdaRole-local", Path="/geopipe/local/", PolicyDocument=json.dumps(document)
+    )
+
+
+def _bucket_with_input(standing: Standing) -> None:
+    _bucket(standing)
+    standing.client("s3").put_object(Bucket=BUCKET, Key="input/latlongtest.csv", Body=b"Longitude,Latitude\n1,2\n")
+
+
+def _mapping(standing: Standing) -> None:
+    """It cannot be there without its queue and its function."""
+    standing.client("sqs").create_queue(QueueName=QUEUE, Attributes={"VisibilityTimeout": "60"})
+    _function(standing)
+    standing.client("lambda").create_event_source_mapping(
+        EventSourceArn=f"arn:aws:sqs:us-west-2:123456789012:{QUEUE}", FunctionName=FUNCTION, BatchSize=1
+    )
+
+
 FOREIGN: dict[str, tuple[Callable[[Standing], Any], dict[str, list[str]]]] = {
     "lambda_role": (
         _role("SageMakerExampleLambdaRole", "lambda.amazonaws.com"),
@@ -76,7 +97,13 @@ FOREIGN: dict[str, tuple[Callable[[Standing], Any], dict[str, list[str]]]] = {
     ),
     "queue": (_queue, {"queues": [QUEUE]}),
     "dead_letter_queue": (lambda standing: _queue(standing, f"{QUEUE}-dlq"), {"queues": [f"{QUEUE}-dlq"]}),
+    "lambda_policy": (_policy, {"policies": ["SageMakerExampleLambdaRole-local"]}),
     "bucket": (_bucket, {"buckets": [BUCKET]}),
+    "bucket,input": (_bucket_with_input, {"buckets": [BUCKET]}),
+    "queue,function,mapping": (
+        _mapping,
+        {"queues": [QUEUE], "functions": [FUNCTION], "mappings": ["one"], "roles": ["somebody"]},
+    ),
     "log_group": (_log_group, {"log groups": [f"/aws/lambda/{FUNCTION}"]}),
     "function": (_function, {"functions": [FUNCTION], "roles": ["somebody"]}),
     "pipeline": (_pipeline, {"pipelines": [PIPELINE], "roles": ["somebody"]}),
@@ -84,9 +111,10 @@ FOREIGN: dict[str, tuple[Callable[[Standing], Any], dict[str, list[str]]]] = {
 
 
 def _names(inventory: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Queues by name, since their URL has the port in it."""
-    return {service: [name.rsplit("/", 1)[-1] if service == "queues" else name for name in names]
-            for service, names in inventory.items()}  # fmt: skip
+    """Queues and policies by name; mappings have only an id of their own."""
+    short = {service: [name.rsplit("/", 1)[-1] for name in names] for service, names in inventory.items()}
+    whole = {service: inventory[service] for service in ("log groups",) if service in inventory}
+    return short | whole | ({"mappings": ["one"]} if len(inventory.get("mappings", [])) == 1 else {})
 
 
 @pytest.mark.parametrize("key", FOREIGN)
@@ -97,15 +125,16 @@ def test_foreign_is_refused_then_adopted_and_survives(workplace: Workplace, stan
     before = standing.mutating_calls()
     refused = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert refused.returncode == 5
-    assert f"--adopt {key}" in refused.stderr and "is not ours" in refused.stderr
+    (hint,) = (line for line in refused.stderr.splitlines() if "--adopt" in line)
+    assert all(part in hint for part in key.split(",")) and "is not ours" in refused.stderr
     assert standing.mutating_calls() == before
 
     adopted = workplace.geopipe(config, "--non-interactive", "--cleanup=all", "--adopt", key)
     assert adopted.returncode == 0, adopted.stderr
-    assert "1 to adopt" in adopted.stdout and "it was adopted" in adopted.stdout
+    assert f"{key.count(',') + 1} to adopt" in adopted.stdout and "it was adopted" in adopted.stdout
     assert "200 rows, 200 of them Valid Data." in adopted.stdout
     assert _names(standing.inventory()) == stays
-    if key == "bucket":
+    if key.startswith("bucket"):
         assert standing.client("s3").get_object(Bucket=BUCKET, Key="theirs/file")["Body"].read() == b"precious"
 
 
