@@ -62,7 +62,7 @@ class Standing:
             "mappings": [m["UUID"] for m in functions.list_event_source_mappings()["EventSourceMappings"]],
             "pipelines": [p["PipelineName"] for p in sagemaker.list_pipelines()["PipelineSummaries"]],
         }
-        return {service: names for service, names in found.items() if names}
+        return {service: sorted(names) for service, names in found.items() if names}
 
 
 class StartStanding(Protocol):
