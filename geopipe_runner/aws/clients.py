@@ -36,7 +36,7 @@ from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
 from .failures import not_aws, unreachable
-from .retry import Retrier, Time, error_code
+from .retry import THROTTLED, Retrier, Time, error_code
 from .session import make_session, no_credentials
 
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
@@ -67,6 +67,7 @@ class Aws:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._readers = 0
+        self._throttled: set[str] = set()
 
     def client(self, service: str) -> Any:
         """The shared client of `service`, made on first use."""
@@ -100,7 +101,16 @@ class Aws:
         )
         client.meta.events.register("before-parameter-build", self._guard)
         client.meta.events.register("after-call", _log)
+        client.meta.events.register("needs-retry", self._announce_throttling)
         return client
+
+    def _announce_throttling(self, response: Any, operation: Any, **_: Any) -> None:
+        """botocore waits and tries again by itself; whoever watches should know why nothing happens."""
+        code = response[1].get("Error", {}).get("Code", "") if response else ""
+        service = operation.service_model.service_name
+        if code in THROTTLED and service not in self._throttled:
+            self._throttled.add(service)
+            self.retrier.announce(f"Waiting: {service} asks to be called less often ({code}).")
 
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         if self._readers and not is_read(model.service_model.service_name, model.name):

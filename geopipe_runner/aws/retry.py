@@ -24,6 +24,22 @@ AnswerError = ClientError
 """What a call raises when AWS answers with an error; other rooms know it by this name."""
 
 
+THROTTLED = frozenset(
+    {
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+"""Codes by which AWS asks to be called less often. botocore tries these again by itself."""
+
 _SLICE = 0.1
 """Seconds after which a waiting thread looks whether it should go on."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from e2e_world import Standing, Workplace
+from e2e_world import Standing, StartStanding, Workplace
 
 
 def _calls(standing: Standing) -> dict[str, int]:
@@ -117,3 +118,13 @@ def test_a_role_not_ready_is_waited_for_and_said_once(workplace: Workplace, stan
     failed = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert failed.returncode == 1
     assert failed.stdout.count("Waiting up to 2 s: IAM has not yet made the role known everywhere.") == 1
+
+
+def test_throttling_is_waited_out_and_said_once_per_service(
+    workplace: Workplace, start_standing: StartStanding
+) -> None:
+    standing = start_standing("--faults", "0.3", "--fault-seed", "3", "--fault-kinds", "throttle")
+    done = workplace.geopipe("plan", workplace.config(endpoint=standing.url))
+    assert done.returncode == 0, done.stderr
+    said = re.findall(r"Waiting: ([a-z0-9-]+) asks to be called less often \(", done.stdout)
+    assert said and len(said) == len(set(said))
