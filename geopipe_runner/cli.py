@@ -156,6 +156,7 @@ def _options(parsed: argparse.Namespace) -> Options:
     from .stages.work import Options
 
     return Options(
+        program="python run.py" if Path(sys.argv[0]).name == "run.py" else "geopipe",
         interactive=_interactive(parsed),
         cleanup=getattr(parsed, "cleanup", None),
         output_dir=getattr(parsed, "output_dir", None),

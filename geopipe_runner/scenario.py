@@ -200,5 +200,6 @@ def _interrupted(work: Work, what: str) -> InterruptedByUser:
     lines.append(f"There are: {', '.join(names)}." if names else "Nothing is there.")
     if work.state.running:
         lines.append(f"The execution {work.state.running} goes on.")
-    hint = f"To go on: geopipe run {config.path}\nTo clean up: geopipe cleanup {config.path}"
+    program = work.options.program
+    hint = f"To go on: {program} run {config.path}\nTo clean up: {program} cleanup {config.path}"
     return InterruptedByUser("\n".join(lines), hint if names else "")

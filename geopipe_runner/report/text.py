@@ -212,6 +212,8 @@ class TextReport:
         self._say("Clean up resources.")
 
     def _cleanup_planned(self, event: events.CleanupPlanned) -> None:
+        if all(step.action is Action.ABSENT for step in event.plan):
+            self._say("        There is nothing to delete.")
         for step in event.plan.having(Action.KEEP):
             if step.reason:
                 self._say(f"        Keeping {step.resource.kind.label} {step.resource.name}: {step.reason}.")

@@ -63,7 +63,7 @@ def retry(work: Work, wanted: str | None) -> None:
     if hopeless := _waits_for_a_failed_job(work, found):
         raise RefusedError(
             f"Trying again cannot help: {hopeless}",
-            f"A new job is needed: geopipe run {work.config.path}",
+            f"A new job is needed: {work.options.program} run {work.config.path}",
         )
     execution.retry(work.aws, found.arn)
     execute.go_on_with(work, execution.view(work.aws, found.arn, with_steps=False))
@@ -99,7 +99,10 @@ def find(work: Work, wanted: str | None) -> ExecutionView:
         if wanted in (None, found.arn, found.run_id, found.arn.rsplit("/", 1)[-1]):
             return found
     what = f"no execution {wanted}" if wanted else "no execution yet"
-    raise UsageError(f"Pipeline {name} has {what}.", f"`geopipe run {work.config.path}` starts one.")
+    hint = f"`{work.options.program} run {work.config.path}` starts one."
+    if work.config.embedded:
+        hint = "An emulator of the command's own forgets everything; name a standing one as `endpoint`."
+    raise UsageError(f"Pipeline {name} has {what}.", hint)
 
 
 def _with_steps(work: Work, found: ExecutionView) -> ExecutionView:

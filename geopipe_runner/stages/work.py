@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Options:
     """What the command line adds to the configuration."""
 
+    program: str = "geopipe"
+    """How the user calls us, for the commands we suggest."""
     interactive: bool = True
     cleanup: CleanupPolicy | None = None
     """Overrides the configuration's policy."""

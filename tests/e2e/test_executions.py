@@ -95,7 +95,7 @@ def test_retry_is_refused_where_the_job_itself_failed(workplace: Workplace, stan
     assert workplace.geopipe(config, "--non-interactive", "--cleanup=none").returncode == 3
     refused = workplace.geopipe("retry", config, "--non-interactive")
     assert refused.returncode == 5
-    assert "CLIENT_ERROR" in refused.stderr and f"geopipe run {config}" in refused.stderr
+    assert "CLIENT_ERROR" in refused.stderr and f"python run.py run {config}" in refused.stderr
 
 
 @pytest.mark.parametrize(("answer", "became"), [(["--fail", "given up"], "Failed"), (["--succeed"], "Succeeded")])

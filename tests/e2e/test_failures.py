@@ -105,7 +105,7 @@ def test_end_of_input_at_a_question_is_an_abort(workplace: Workplace, standing: 
     done = workplace.geopipe(config, answers="n\n")
     assert done.returncode == 130
     assert "The input ended at a question" in done.stderr
-    assert f"geopipe cleanup {config}" in done.stderr
+    assert f"python run.py cleanup {config}" in done.stderr
     assert standing.inventory()["pipelines"] == ["sagemaker-sdk-example-pipeline"]
 
 
