@@ -30,7 +30,22 @@ _EXPIRED = frozenset(
 _NO_LONGER = (CredentialRetrievalError, NoCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError)
 _NOT_AWS = "A proxy, a login page or another server may stand in between: see `endpoint` and the proxy variables."
 _LONGEST_QUOTE = 300
+_ALREADY_THERE = frozenset(
+    {
+        "BucketAlreadyOwnedByYou",
+        "EntityAlreadyExists",
+        "EntityAlreadyExistsException",
+        "ResourceAlreadyExistsException",
+        "ResourceConflictException",
+        "ValidationException",  # SageMaker's code for a pipeline whose name is taken, among much else
+    }
+)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+
+
+def already_there(error: BaseException) -> bool:
+    """Whether `error` says that what was to be created exists."""
+    return error_code(error) in _ALREADY_THERE
 
 
 def denied(error: BaseException) -> bool:

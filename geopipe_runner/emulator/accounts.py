@@ -46,7 +46,7 @@ class Identities:
             case "CreatePolicy":
                 _check_new_policy(call, backend, parameters.get("PolicyName", ""))
             case "DeletePolicy":
-                _check_deletable(backend.managed_policies.get(parameters.get("PolicyArn", "")))
+                _check_deletable(backend, backend.managed_policies.get(parameters.get("PolicyArn", "")))
             case "GetRole" if _is_ours(call):
                 return self._describe_known(call, forward, backend.roles.values(), parameters.get("RoleName", ""))
         response = forward(call)
@@ -124,10 +124,12 @@ def _check_new_policy(call: Call, backend: Any, name: str) -> None:
         raise ServiceError("EntityAlreadyExists", message, 409)
 
 
-def _check_deletable(policy: Any) -> None:
+def _check_deletable(backend: Any, policy: Any) -> None:
     if policy is None:
         return
-    if policy.attachment_count:
+    # moto counts an attachment again that is there already; AWS does not.
+    entities = (entity for each in (backend.roles, backend.users, backend.groups) for entity in each.values())
+    if any(policy.arn in entity.managed_policies for entity in entities):
         raise ServiceError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
     if len(policy.versions) > 1:
         message = (

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..aws.failures import reason
-from ..errors import AwsError
+from ..aws.failures import AWS_ERRORS, already_there, reason
+from ..errors import AwsError, RefusedError
+from ..kinds.base import OWNER_TAG
 from .graph import Walk
 from .model import Action, Plan, Step
 
@@ -129,10 +130,30 @@ def destroy(aws: Aws, plan: Plan, report: Callable[[Outcome], None], progress: P
 def _carry_out(aws: Aws, step: Step) -> str:
     kind, spec, seen = step.resource.kind, step.resource.spec, step.observed
     if step.action is Action.CREATE or seen is None:
-        return kind.create(aws, spec)
+        return _create(aws, step)
     if step.action in (Action.UPDATE, Action.ADOPT):
         kind.update(aws, spec, seen, step.changes)
     return seen.identity
+
+
+def _create(aws: Aws, step: Step) -> str:
+    """Create; where AWS says that it is there, an answer may have been lost on the way and the call made twice.
+
+    What carries our tag then is our own work: it is seen to be right. Anything else is an error as before.
+    """
+    kind, spec = step.resource.kind, step.resource.spec
+    try:
+        return kind.create(aws, spec)
+    except (*AWS_ERRORS, RefusedError) as error:
+        if not (already_there(error) or isinstance(error, RefusedError)):
+            raise
+        made = kind.observe(aws, spec)
+        if made is None or made.owner != spec.tags.get(OWNER_TAG):
+            raise
+        changes = kind.compare(spec, made)
+        if changes:
+            kind.update(aws, spec, made, changes)
+        return made.identity
 
 
 def _apply_failed(plan: Plan, progress: Progress) -> ApplyFailed:

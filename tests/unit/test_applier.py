@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from runner_fakes import FakeAws, answer_error, blueprint, seen, thing
+from runner_fakes import FakeAws, ThingKind, ThingSpec, answer_error, blueprint, seen, thing
 
 from geopipe_runner.errors import AwsError, InterruptedByUser
-from geopipe_runner.kinds.base import Resource
+from geopipe_runner.kinds.base import OWNER_TAG, Observed, Resource
 from geopipe_runner.reconcile import planner
 from geopipe_runner.reconcile.applier import ApplyFailed, Outcome, Progress, apply, destroy
 from geopipe_runner.reconcile.model import Action, Plan, Step
@@ -212,4 +213,45 @@ def test_what_is_kept_is_not_deleted() -> None:
     a, b = thing("a"), thing("b", "a", group="bucket")
     run = Run(a, b, a=seen(a), b=seen(b))
     assert run.destroy() == {}
+    assert run.aws.calls == []
+
+
+class LostAnswer(ThingKind):
+    """Made, but the answer got lost, and botocore's second try finds it there. `owner` is whose it then is."""
+
+    def __init__(self, owner: str | None, size: int) -> None:
+        self._made = {"size": size}
+        self._tags = {OWNER_TAG: owner} if owner else {}
+
+    def observe(self, aws: Any, spec: ThingSpec) -> Observed | None:
+        found: Observed | None = aws.things.get(spec.name)
+        return found
+
+    def create(self, aws: Any, spec: ThingSpec) -> str:
+        aws.things[spec.name] = Observed(f"id-{spec.name}", self._made, self._tags)
+        raise answer_error("EntityAlreadyExists", "it is there", "CreateThing")
+
+
+def _lost(owner: str | None, size: int) -> Run:
+    return Run(dataclasses.replace(thing("a", size=1), kind=LostAnswer(owner, size)))
+
+
+def test_an_answer_lost_on_the_way_is_no_failure() -> None:
+    run = _lost("local", size=1)
+    run.apply()
+    assert [(outcome.identity, outcome.error) for outcome in run.told] == [("id-a", None)]
+    assert run.aws.calls == []
+
+
+def test_what_the_lost_call_left_unfinished_is_finished() -> None:
+    run = _lost("local", size=2)
+    run.apply()
+    assert run.aws.calls == ["update a"]
+
+
+@pytest.mark.parametrize("owner", [None, "another"])
+def test_what_came_between_from_someone_else_is_an_error(owner: str | None) -> None:
+    run = _lost(owner, size=1)
+    with pytest.raises(ApplyFailed, match="EntityAlreadyExists"):
+        run.apply()
     assert run.aws.calls == []
