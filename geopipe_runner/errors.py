@@ -22,6 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .failure_codes import Failure
+
 
 class GeopipeError(Exception):
     """What happened, and (when we know it) what to try."""
@@ -32,6 +34,8 @@ class GeopipeError(Exception):
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        self.failure: Failure | None = None
+        """Why, by a stable code, where a set-up or an execution failed."""
         self.explained = False
         """Whether it has been shown already (a failure is explained before the clean-up that follows it)."""
 
@@ -83,9 +87,13 @@ class AwsError(GeopipeError):
 
 
 class ExecutionFailed(GeopipeError):  # noqa: N818 - it is the name of an outcome
-    """The execution ended otherwise than Succeeded, or did not end in time."""
+    """The execution ended otherwise than Succeeded, or did not end in time; `failure` says why."""
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str, failure: Failure) -> None:
+        super().__init__(message, hint)
+        self.failure = failure
 
 
 class RefusedError(GeopipeError):

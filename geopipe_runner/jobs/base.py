@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ..config.model import JobConfig, S3Location
 from ..kinds.base import Deployment
 
 if TYPE_CHECKING:
@@ -20,6 +21,22 @@ class ResultFormat:
     file_name: re.Pattern[str]
     status_column: str
     valid: str
+
+
+@dataclass(frozen=True)
+class PointColumns:
+    """What the columns of a result are called that hold its points."""
+
+    longitude: str
+    latitude: str
+
+
+@dataclass(frozen=True)
+class JobFailure:
+    """What a job says went wrong. `code` is one of failure_codes.ADVICE."""
+
+    code: str
+    text: str
 
 
 class JobKind(Protocol):
@@ -37,11 +54,22 @@ class JobKind(Protocol):
     def output_prefix(self, deployment: Deployment, run_id: str) -> str:
         """Where this run's results go: a prefix no other run writes to. Pure."""
 
+    def points(self, job: JobConfig) -> PointColumns:
+        """Where a result has its points; rows need not have any. Pure."""
+
     def warning(self, aws: Aws) -> str | None:
         """What this account or caller may lack for the job, seen before anything is made; None if nothing."""
 
     def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
         """The state the job is really in, for a person to read."""
 
-    def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
+    def failure(self, aws: Aws, outputs: Mapping[str, str]) -> JobFailure | None:
         """What the job itself says went wrong, from the outputs of the pipeline's steps; None if nothing."""
+
+
+def input_location(deployment: Deployment) -> S3Location:
+    """Where the job reads: the uploaded file, or the object the configuration names."""
+    source = deployment.config.input.source
+    if isinstance(source, S3Location):
+        return source
+    return S3Location(deployment.config.bucket.name, deployment.config.input.prefix + source.name)

@@ -13,12 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.failures import AWS_ERRORS, denied
 from ..aws.gone import none_if_gone
-from ..config.model import S3Location
 from ..kinds.base import Deployment
-from .base import ResultFormat
+from .base import JobFailure, ResultFormat, input_location
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+
+
+_ERRORS = (
+    ("role-not-assumable", re.compile(r"could not assume|cannot be assumed", re.IGNORECASE)),
+    (
+        "bucket-denied",
+        re.compile(
+            r"(AccessDenied|Access Denied|not authorized).*(GetObject|PutObject|ListBucket|s3:|bucket|kms)",
+            re.IGNORECASE | re.DOTALL,
+        ),
+    ),
+    ("input-missing", re.compile(r"NoSuchKey|NoSuchBucket|(object|key|file|bucket) does not exist", re.IGNORECASE)),
+    (
+        "input-column-missing",
+        re.compile(r"no column|column\b.*\bnot (found|exist|present)|missing column", re.IGNORECASE),
+    ),
+)
 
 
 class ReverseGeocoding:
@@ -44,6 +60,10 @@ class ReverseGeocoding:
     def output_prefix(self, deployment: Deployment, run_id: str) -> str:
         return f"{deployment.config.output.prefix}{run_id}/"
 
+    def points(self, job: JobConfig) -> PointColumns:
+        """Those of the input, which the results keep."""
+        return PointColumns(job.longitude_column, job.latitude_column)
+
     def warning(self, aws: Aws) -> str | None:
         """AWS has closed the service to new customers; what it answers them is access denied."""
         try:
@@ -64,34 +84,37 @@ class ReverseGeocoding:
         job = _job(aws, arn)
         return f"job {job['Status']}, export {job.get('ExportStatus', 'not begun')}" if job else "job gone"
 
-    def failure(self, aws: Aws, outputs: Mapping[str, str]) -> str | None:
+    def failure(self, aws: Aws, outputs: Mapping[str, str]) -> JobFailure | None:
         arn = outputs.get("vej_arn")
         if not arn:
             return None
         job = _job(aws, arn)
-        return _explanation(job) if job else f"The job {arn} does not exist any more."
-
-
-def input_location(deployment: Deployment) -> S3Location:
-    """Where the job reads: the uploaded file, or the object the configuration names."""
-    source = deployment.config.input.source
-    if isinstance(source, S3Location):
-        return source
-    return S3Location(deployment.config.bucket.name, deployment.config.input.prefix + source.name)
+        return failure_of(job) if job else JobFailure("job-stopped", f"The job {arn} does not exist any more.")
 
 
 def _job(aws: Aws, arn: str) -> Mapping[str, Any] | None:
     return none_if_gone(lambda: aws.client("sagemaker-geospatial").get_vector_enrichment_job(Arn=arn))
 
 
-def _explanation(job: Mapping[str, Any]) -> str | None:
+def failure_of(job: Mapping[str, Any]) -> JobFailure | None:
+    """What GetVectorEnrichmentJob's answer says went wrong with the job or its export; None if nothing."""
     if "ErrorDetails" in job:
         details = job["ErrorDetails"]
-        return f"Job {job['Status']}: {details.get('ErrorType', '')} {details.get('ErrorMessage', '')}".strip()
+        return _failure("Job", job["Status"], details.get("ErrorType", ""), details.get("ErrorMessage", ""))
     if "ExportErrorDetails" in job:
         details = job["ExportErrorDetails"]
-        return f"Export {job['ExportStatus']}: {details.get('Type', '')} {details.get('Message', '')}".strip()
+        return _failure("Export", job["ExportStatus"], details.get("Type", ""), details.get("Message", ""))
+    if job["Status"] in ("STOPPING", "STOPPED", "DELETING", "DELETED"):
+        return JobFailure("job-stopped", f"Job {job['Status']}.")
     return None
+
+
+def _failure(what: str, status: str, kind: str, message: str) -> JobFailure:
+    """AWS has one type for all of a client's errors, so only the message tells them apart."""
+    code = next((code for code, pattern in _ERRORS if pattern.search(message)), f"{what.lower()}-failed")
+    if what == "Export" and code.startswith("input-"):
+        code = "export-failed"  # what is missing then is not the input
+    return JobFailure(code, f"{what} {status}: {kind} {message}".strip())
 
 
 def _compact(value: object) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..aws.failures import AWS_ERRORS, already_there, reason
+from ..aws.failures import AWS_ERRORS, already_there, denied, reason
+from ..aws.retry import ROLE_NOT_READY
 from ..errors import AwsError, RefusedError
+from ..failure_codes import ADVICE, Failure
 from ..kinds.base import OWNER_TAG
 from .graph import Walk
 from .model import Action, Plan, Step
@@ -45,6 +47,10 @@ class Progress:
 
 class ApplyFailed(AwsError):  # noqa: N818 - the name of an outcome
     """Some steps failed; the others that could be done are done. Running again goes on from there."""
+
+    def __init__(self, message: str, hint: str, failure: Failure) -> None:
+        super().__init__(message, hint)
+        self.failure = failure
 
 
 def apply(
@@ -165,7 +171,24 @@ def _apply_failed(plan: Plan, progress: Progress) -> ApplyFailed:
             lines.append(f"Failed to {step.action} {name}: {reason(outcome.error)}")
     lines.append(f"Done: {_names(plan, progress, True)}.")
     lines.append(f"Not done: {_names(plan, progress, False)}.")
-    return ApplyFailed("\n".join(lines), "Running the same command again goes on from there.")
+    failure = _first_failure(plan, progress)
+    hint = failure.advice if failure.code == "setup-failed" else f"{failure.advice}\n{ADVICE['setup-failed']}"
+    return ApplyFailed("\n".join(lines), hint, failure)
+
+
+def _first_failure(plan: Plan, progress: Progress) -> Failure:
+    """The one that a resource most others rest on met; the plan has those first."""
+    errors = ((step, progress.outcomes[step.key].error) for step in plan if step.key in progress.outcomes)
+    step, error = next((step, error) for step, error in errors if error is not None)
+    return Failure(_code(error), reason(error), step.key)
+
+
+def _code(error: BaseException) -> str:
+    if "iam:PassRole" in str(error):
+        return "pass-role-denied"
+    if ROLE_NOT_READY.matches(error):
+        return "role-not-assumable"
+    return "access-denied" if denied(error) else "setup-failed"
 
 
 def _names(plan: Plan, progress: Progress, done: bool) -> str:

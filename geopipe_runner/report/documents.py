@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config.model import Config
 from ..errors import ConfigError
+from ..failure_codes import Failure
 from ..kinds.base import MISSING, Change
 from ..pipeline.execution import ExecutionView, StepView
 from ..reconcile.applier import Outcome
@@ -35,6 +36,20 @@ def event_document(event: events.Event) -> Document:
     """One event; `event` names its kind."""
     name, fields = _EVENTS[type(event)]
     return {"event": name, **fields(event)}
+
+
+def failure_document(failure: Failure | None) -> Document | None:
+    """Why a set-up or an execution failed."""
+    if failure is None:
+        return None
+    return {
+        "code": failure.code,
+        "step": failure.step,
+        "reason": failure.reason,
+        "job_error": failure.job_error,
+        "log_lines": list(failure.log_lines),
+        "advice": failure.advice,
+    }
 
 
 def _step(step: Step) -> Document:
@@ -104,7 +119,12 @@ def _results(event: events.ResultsRead) -> Document:
 
 def _failed(event: events.Failed) -> Document:
     error = event.error
-    document: Document = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    document: Document = {
+        "message": error.message,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+        "failure": failure_document(error.failure),
+    }
     if isinstance(error, ConfigError):
         document["problems"] = [
             {"file": p.file, "line": p.line, "column": p.column, "what": p.what, "valid": p.valid}
@@ -130,7 +150,10 @@ _EVENTS: dict[type, tuple[str, Callable[[Any], Document]]] = {
     ),
     events.ExecutionSeen: ("execution_status", lambda e: _execution(e.view)),
     events.ExecutionEnded: ("execution_ended", lambda e: _execution(e.view)),
-    events.ExecutionShown: ("execution", lambda e: _execution(e.view) | {"explanation": list(e.explanation)}),
+    events.ExecutionShown: (
+        "execution",
+        lambda e: _execution(e.view) | {"explanation": failure_document(e.failure)},
+    ),
     events.CallbackWaiting: (
         "callback_waiting",
         lambda e: {

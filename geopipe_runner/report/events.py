@@ -9,6 +9,7 @@ from typing import Protocol
 from ..aws.account import Account
 from ..config.model import Config
 from ..errors import GeopipeError
+from ..failure_codes import Failure
 from ..pipeline.execution import ExecutionView
 from ..pipeline.results import Results
 from ..reconcile.applier import Outcome
@@ -83,10 +84,11 @@ class ExecutionEnded:
 
 @dataclass(frozen=True)
 class ExecutionShown:
-    """An execution as it is; `explanation` are lines on why it failed."""
+    """An execution as it is; `explanation` are lines on why it failed, `failure` says it as data."""
 
     view: ExecutionView
     explanation: tuple[str, ...]
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)

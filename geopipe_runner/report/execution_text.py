@@ -20,6 +20,8 @@ def shown(event: events.ExecutionShown) -> Iterator[str]:
     for step in view.steps:
         yield f"  {step.name:<{width}}  {step.kind:<9} {step.status:<10} {_lasted(step)}"
     yield from event.explanation
+    if event.failure:
+        yield event.failure.advice
 
 
 def waiting(event: events.CallbackWaiting) -> Iterator[str]:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-
-from ..aws.failures import AWS_ERRORS, credentials_expired, reason
+from ..aws.failures import AWS_ERRORS, credentials_expired
 from ..aws.polling import TimedOut
 from ..errors import AwsError, ExecutionFailed, RefusedError
+from ..failure_codes import Failure
 from ..jobs import JOBS
-from ..pipeline import execution, request, results
+from ..pipeline import execution, failure, request, results
 from ..pipeline.execution import ExecutionView
 from ..pipeline.run import new_run_id
 from ..reconcile.model import Action, Plan
 from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
+from . import explaining
 from .work import Work
 
-_LOG_LINES = 15
-_LOG_PATIENCE = 5.0
-"""Seconds within which a function's last lines should have come; AWS gives no sign of it."""
-
 _RIGHTS = frozenset({"iam_role", "iam_policy"})
-_DENIED = re.compile(r"AccessDenied|not authorized|could not assume|cannot be assumed", re.IGNORECASE)
 _FIRST_PAUSE = 10.0
 _SHAPES_THE_RUN = frozenset({"input", "function", "pipeline"})
 
@@ -60,7 +54,7 @@ def run_pipeline(work: Work, found: ExecutionView | None) -> None:
     while not ended.succeeded:
         failed = execution.view(work.aws, ended.arn, with_steps=True)
         if not _only_early(work, failed) or work.aws.retrier.time.clock() + pause > deadline:
-            raise explain(work, failed)
+            raise explaining.error(work, failed)
         work.report.tell(
             Note(f"A new role or policy is not known everywhere yet; the execution is run again in {pause:.0f} s.")
         )
@@ -76,25 +70,9 @@ def go_on_with(work: Work, found: ExecutionView) -> None:
     """Follow an execution to its end and show its results. Raises ExecutionFailed with everything known about why."""
     ended = _run(work, found.run_id, found)
     if not ended.succeeded:
-        raise explain(work, execution.view(work.aws, ended.arn, with_steps=True))
+        raise explaining.error(work, execution.view(work.aws, ended.arn, with_steps=True))
     _show_results(work, found.run_id)
     work.report.tell(StudioInstructions(work.config.pipeline.name, work.config.region))
-
-
-def explain(work: Work, view: ExecutionView) -> ExecutionFailed:
-    """The error that says why an execution did not succeed."""
-    return ExecutionFailed("\n".join(explanation(work, view)), "Mend the cause and run the same command again.")
-
-
-def explanation(work: Work, view: ExecutionView) -> list[str]:
-    """Why an execution did not succeed: its steps, the job, the function's last words."""
-    lines = [f"Pipeline execution {view.arn} ended {view.status}."]
-    if view.failure:
-        lines.append(f"Reason: {view.failure}")
-    lines += [f"Step {step.name} failed: {step.failure}" for step in view.steps if step.status == "Failed"]
-    lines += _what_can_be_read("the job", lambda: _job_lines(work, view))
-    lines += _what_can_be_read("the function's log", lambda: _log_lines(work, view))
-    return lines
 
 
 def _start_beside(work: Work, others: list[ExecutionView]) -> bool:
@@ -103,34 +81,6 @@ def _start_beside(work: Work, others: list[ExecutionView]) -> bool:
     for other in others:
         work.report.tell(Note(f"Execution {other.arn} is {other.status}, started {other.started}."))
     return work.report.ask("It does something else than this run would. Start another one beside it? (y/n)")
-
-
-def _what_can_be_read(what: str, read: Callable[[], list[str]]) -> list[str]:
-    """An explanation that cannot be completed is still one."""
-    try:
-        return read()
-    except AWS_ERRORS as error:
-        return [f"({what} could not be read: {reason(error)})"]
-
-
-def _job_lines(work: Work, view: ExecutionView) -> list[str]:
-    told = JOBS[work.config.job.kind].failure(work.aws, view.outputs)
-    return [told] if told else []
-
-
-def _log_lines(work: Work, view: ExecutionView) -> list[str]:
-    """The function's last lines. They arrive late, so a failed call of the function is worth a moment's wait."""
-    group = work.config.function.log_group
-    called = any(step.kind == "Lambda" for step in view.steps)
-
-    def read() -> tuple[str, ...]:
-        return execution.log_lines(work.aws, group, view.started, _LOG_LINES)
-
-    try:
-        logged = work.aws.retrier.poll(read, bool, every=0.5, within=_LOG_PATIENCE) if called else read()
-    except TimedOut:
-        return []
-    return [f"Last lines of {group}:", *(f"    {line}" for line in logged)] if logged else []
 
 
 def _run(work: Work, run_id: str, found: ExecutionView | None) -> ExecutionView:
@@ -147,7 +97,7 @@ def _only_early(work: Work, failed: ExecutionView) -> bool:
     """Whether a step failed for a right that this command granted a moment ago and IAM has yet to spread."""
     outcomes = work.state.progress.outcomes.values()
     granted = any(outcome.step.writes and outcome.step.resource.kind.name in _RIGHTS for outcome in outcomes)
-    denied = any(_DENIED.search(step.failure) for step in failed.steps if step.status == "Failed")
+    denied = any(failure.denied(step) for step in failed.steps if step.status == "Failed")
     return granted and denied
 
 
@@ -169,10 +119,7 @@ def _follow(work: Work, arn: str) -> ExecutionView:
             seen=lambda view: work.report.tell(ExecutionSeen(view)),
         )
     except TimedOut:
-        raise ExecutionFailed(
-            f"The execution {arn} has not ended after {settings.timeout:g} s; it goes on.",
-            "Run the same command again to wait on, or raise execution.timeout.",
-        ) from None
+        raise _too_long(work, arn) from None
     except AWS_ERRORS as error:
         if not credentials_expired(error):
             raise
@@ -180,6 +127,13 @@ def _follow(work: Work, arn: str) -> ExecutionView:
             f"The AWS credentials expired while waiting: {error}",
             f"The execution {arn} goes on. Renew them and run the same command again: it resumes there.",
         ) from None
+
+
+def _too_long(work: Work, arn: str) -> ExecutionFailed:
+    what = f"The execution {arn} has not ended after {work.config.execution.timeout:g} s; it goes on."
+    running = [step.name for step in execution.steps(work.aws, arn) if step.ended is None]
+    told = Failure("execution-timeout", what, running[0] if running else None)
+    return ExecutionFailed(what, told.advice, told)
 
 
 class CredentialsExpired(AwsError):  # noqa: N818 - the name of an event

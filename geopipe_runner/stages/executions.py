@@ -16,7 +16,7 @@ from ..jobs import JOBS
 from ..pipeline import execution
 from ..pipeline.execution import EXECUTION_STATES, ExecutionView, StepView
 from ..report.events import CallbackWaiting, ExecutionShown, LogRead, Note
-from . import execute
+from . import execute, explaining
 from .stopping import stop_one
 from .work import Work
 
@@ -35,8 +35,9 @@ class Rescue:
 def show(work: Work, wanted: str | None) -> None:
     """An execution as it is: its steps, and why it failed."""
     view = _with_steps(work, find(work, wanted))
-    told = execute.explanation(work, view) if EXECUTION_STATES.terminal(view.status) and not view.succeeded else ()
-    work.report.tell(ExecutionShown(view, tuple(told)))
+    failed = EXECUTION_STATES.terminal(view.status) and not view.succeeded
+    told = explaining.explain(work, view) if failed else None
+    work.report.tell(ExecutionShown(view, told.lines if told else (), told.failure if told else None))
 
 
 def resume(work: Work, wanted: str | None) -> None:
@@ -111,10 +112,10 @@ def _with_steps(work: Work, found: ExecutionView) -> ExecutionView:
 
 def _waits_for_a_failed_job(work: Work, found: ExecutionView) -> str | None:
     """A job that has ended badly stays so: a callback that waits for it can only fail again."""
-    callbacks = [step for step in found.steps if step.kind == "Callback" and step.status == "Failed"]
-    if not callbacks:
+    if not any(step.kind == "Callback" and step.status in ("Failed", "Stopped") for step in found.steps):
         return None
-    return JOBS[work.config.job.kind].failure(work.aws, found.outputs)
+    failure = JOBS[work.config.job.kind].failure(work.aws, found.outputs)
+    return failure.text if failure else None
 
 
 def _waiting(work: Work, older_than: timedelta) -> Iterator[tuple[ExecutionView, StepView]]:

@@ -10,15 +10,16 @@ import pytest
 from source_files import EMULATOR, FUNCTION, PACKAGE, ROOT, RUNNER, Source, outside_main_block
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
+    "failure_codes": set(),
+    "errors": {"failure_codes"},
     "config": {"errors"},
     "aws": {"config", "errors"},
     "kinds": {"aws", "config", "errors"},
-    "jobs": {"kinds", "aws", "config", "errors"},
-    "reconcile": {"kinds", "aws", "config", "errors"},
-    "pipeline": {"jobs", "kinds", "aws", "config", "errors"},
-    "report": {"reconcile", "pipeline", "kinds", "aws", "config", "errors"},
-    "stages": {"report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors"},
+    "jobs": {"kinds", "aws", "config", "errors", "failure_codes"},
+    "reconcile": {"kinds", "aws", "config", "errors", "failure_codes"},
+    "pipeline": {"jobs", "kinds", "aws", "config", "errors", "failure_codes"},
+    "report": {"reconcile", "pipeline", "kinds", "aws", "config", "errors", "failure_codes"},
+    "stages": {"report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors", "failure_codes"},
     "hello": set(),
     "scenario": {"hello", "stages", "report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors"},
     "arguments": {"config", "__version__"},
