@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +20,8 @@ from .work import Work
 T = TypeVar("T")
 
 _LOG_LINES = 15
+_MARK = re.compile(r"(START|REPORT) RequestId: (\S+)")
+"""What Lambda itself writes at the beginning and the end of each invocation."""
 _LOG_PATIENCE = 5.0
 """Seconds within which a function's last lines should have come; AWS gives no sign of it."""
 
@@ -69,13 +73,21 @@ def _read(what: str, read: Callable[[], T], unread: list[str]) -> T | None:
 
 def _log_lines(work: Work, view: ExecutionView) -> tuple[str, ...]:
     """The function's last lines. They arrive late, so a failed call of the function is worth a moment's wait."""
+    seen: tuple[str, ...] = ()
 
     def read() -> tuple[str, ...]:
-        return execution.log_lines(work.aws, work.config.function.log_group, view.started, _LOG_LINES)
+        nonlocal seen
+        seen = execution.log_lines(work.aws, work.config.function.log_group, view.started, _LOG_LINES)
+        return seen
 
-    if not any(step.kind == "Lambda" for step in view.steps):
-        return read()
-    try:
-        return work.aws.retrier.poll(read, bool, every=0.5, within=_LOG_PATIENCE)
-    except TimedOut:
-        return ()
+    called = any(step.kind == "Lambda" for step in view.steps)
+    with suppress(TimedOut):
+        work.aws.retrier.poll(read, _told_to_the_end, every=0.5, within=_LOG_PATIENCE if called else 0)
+    return seen
+
+
+def _told_to_the_end(lines: tuple[str, ...]) -> bool:
+    """Whether each invocation that shows has reported its end."""
+    marks = [match for line in lines if (match := _MARK.match(line))]
+    ids = {word: {match[2] for match in marks if match[1] == word} for word in ("START", "REPORT")}
+    return bool(lines) and ids["START"] <= ids["REPORT"]
