@@ -65,7 +65,7 @@ def plain_http_stays_here(values: Values) -> Iterator[Finding]:
 
 def job_exists_in_region(values: Values) -> Iterator[Finding]:
     kind, region = values["job.kind"], values["region"]
-    if region not in JOB_REGIONS[kind]:
+    if region not in JOB_REGIONS.get(kind, (region,)):
         regions = ", ".join(JOB_REGIONS[kind])
         what = f"region {region} has no SageMaker geospatial jobs, which job.kind {kind} needs"
         yield Finding("region", what, f"they exist in {regions} only")
@@ -96,7 +96,7 @@ def dead_letter_queue_is_another(values: Values) -> Iterator[Finding]:
 def looks_reach_the_deadline(values: Values) -> Iterator[Finding]:
     """The emulator's queue runs on another clock than its jobs, so this holds on AWS only."""
     deadline, count = values["execution.callback_deadline"], values["queue.max_receive_count"]
-    # Looks come more seldom as a job gets older: some 20 in its first four minutes, then one a minute.
+    # Looks come more seldom as a job gets older: some 22 in its first six minutes, then one a minute.
     needed = min(1000, 20 + math.ceil(deadline / 60))
     if values["target"] == "aws" and count < needed:
         written = values.written("queue.max_receive_count")
@@ -126,6 +126,14 @@ def columns_differ(values: Values) -> Iterator[Finding]:
         yield Finding("job.latitude_column", what, "name two different columns of the input")
 
 
+def custom_job_has_its_own_parts(values: Values) -> Iterator[Finding]:
+    """geopipe's own function and template can do nothing but reverse geocoding."""
+    for path in ("function.source", "pipeline.template") if values["job.kind"] == "custom" else ():
+        if not values.written(path):
+            what = f"job.kind is custom, but {path} is left out"
+            yield Finding("job.kind", what, "set it: geopipe's own does reverse geocoding only")
+
+
 def prefixes_are_apart(values: Values) -> Iterator[Finding]:
     input_prefix, output_prefix = values["input.prefix"], values["output.prefix"]
     if input_prefix.startswith(output_prefix) or output_prefix.startswith(input_prefix):
@@ -144,6 +152,7 @@ RULES: tuple[Rule, ...] = (
     looks_reach_the_deadline,
     polls_within_timeout,
     columns_differ,
+    custom_job_has_its_own_parts,
     prefixes_are_apart,
     aws_rules.bucket_name_is_allowed,
     aws_rules.tags_are_allowed,
@@ -156,6 +165,8 @@ RULES: tuple[Rule, ...] = (
     aws_rules.roles_are_two,
     aws_rules.environment_names_are_allowed,
     aws_rules.environment_fits,
+    aws_rules.statements_have_a_role,
+    aws_rules.statements_fit,
     aws_rules.parameters_fit,
     file_rules.s3_input_has_a_key,
     file_rules.s3_input_is_reachable,

@@ -20,12 +20,13 @@ def workplace(tmp_path: Path) -> Workplace:
 
 @pytest.fixture
 def start_standing() -> Iterator[StartStanding]:
-    """Starts standing emulators; arguments are the emulator's own."""
+    """Starts standing emulators; arguments are the emulator's own. Roles are held to their policies, unless `--iam off`
+    says otherwise."""
     started: list[Standing] = []
 
     def start(*arguments: str) -> Standing:
         process = subprocess.Popen(
-            [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", *arguments],
+            [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", "--iam", "enforce", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

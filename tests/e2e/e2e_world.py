@@ -18,6 +18,19 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
+FUNCTION_NEEDS = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ChangeMessageVisibility",
+    "logs:*",
+    "sagemaker-geospatial:*",
+    "sagemaker:SendPipelineExecutionStep*",
+    "iam:PassRole",
+)
+"""What a function's role must allow that is not ours to make."""
+PIPELINE_NEEDS = ("lambda:InvokeFunction", "s3:*", "sqs:SendMessage", "sagemaker-geospatial:GetVectorEnrichmentJob")
+"""The same for a pipeline's role."""
 _SECONDS = 90
 
 
@@ -37,6 +50,12 @@ class Standing:
             aws_secret_access_key="test",
             config=botocore.config.Config(proxies={}, s3={"addressing_style": "path"}),
         )
+
+    def allow(self, role: str, *actions: str) -> None:
+        """Gives a role that the test made what it needs, on everything."""
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.client("iam").put_role_policy(RoleName=role, PolicyName="allowed", PolicyDocument=document)
 
     def calls(self) -> list[dict[str, Any]]:
         """The ledger of calls from outside."""

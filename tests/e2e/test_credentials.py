@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from e2e_world import Standing, StartStanding, Workplace
+from e2e_world import FUNCTION_NEEDS, Standing, StartStanding, Workplace
 
 
 def _calls(standing: Standing) -> dict[str, int]:
@@ -18,7 +18,24 @@ def _aws(workplace: Workplace, standing: Standing, **changes: Any) -> Path:
     return workplace.config(target="aws", endpoint=standing.url, cleanup="none", **changes)
 
 
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
+READS = (
+    "iam:Get*",
+    "iam:List*",
+    "sqs:Get*",
+    "sqs:List*",
+    "s3:Get*",
+    "s3:List*",
+    "lambda:Get*",
+    "lambda:List*",
+    "logs:Describe*",
+    "logs:List*",
+    "sagemaker:Describe*",
+    "sagemaker:List*",
+    "sagemaker-geospatial:List*",
+    "tag:GetResources",
+)
+"""A plan gets by with these."""
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
 
 
 def test_a_wrong_account_stops_after_the_first_call(workplace: Workplace, standing: Standing) -> None:
@@ -35,8 +52,9 @@ def test_a_plan_through_a_role_of_a_profile(workplace: Workplace, standing: Stan
     standing.client("iam").create_role(
         RoleName="deployer", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     )
+    standing.allow("deployer", *READS)
     (workplace.folder / "aws-config").write_text(
-        "[profile base]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = example\n"
+        "[profile base]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = example\n"
         "[profile deploy]\nrole_arn = arn:aws:iam::123456789012:role/deployer\nsource_profile = base\n"
         "region = us-west-2\n"
     )
@@ -55,6 +73,7 @@ def test_a_role_taken_on_by_the_configuration(workplace: Workplace, standing: St
     standing.client("iam").create_role(
         RoleName="deployer", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     )
+    standing.allow("deployer", *READS)
     done = workplace.geopipe("plan", _aws(workplace, standing, assume_role={"role_arn": role}), env=KEYS)
     assert done.returncode == 0, done.stderr
     assert "assumed-role/deployer" in done.stdout
@@ -98,6 +117,7 @@ def test_an_apply_that_fails_half_way_goes_on_next_time(workplace: Workplace, st
         RoleName="not-there-yet",
         AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
     )
+    standing.allow("not-there-yet", *FUNCTION_NEEDS)
     again = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert again.returncode == 0, again.stderr
     assert "200 rows, 200 of them Valid Data." in again.stdout

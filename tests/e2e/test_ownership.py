@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e_world import Standing, Workplace
+from e2e_world import FUNCTION_NEEDS, PIPELINE_NEEDS, Standing, Workplace
 
 FUNCTION = "SageMakerExampleFunction"
 QUEUE = "sagemaker-sdk-example-queue"
@@ -81,6 +81,7 @@ def _mapping(standing: Standing) -> None:
     """It cannot be there without its queue and its function."""
     standing.client("sqs").create_queue(QueueName=QUEUE, Attributes={"VisibilityTimeout": "60"})
     _function(standing)
+    standing.allow("somebody", *FUNCTION_NEEDS)
     standing.client("lambda").create_event_source_mapping(
         EventSourceArn=f"arn:aws:sqs:us-west-2:123456789012:{QUEUE}", FunctionName=FUNCTION, BatchSize=1
     )
@@ -160,11 +161,18 @@ def test_roles_given_by_arn_are_used_and_left(workplace: Workplace, standing: St
     trust = json.loads(_trust("sagemaker.amazonaws.com"))
     trust["Statement"][0]["Principal"]["Service"] = ["sagemaker.amazonaws.com", "sagemaker-geospatial.amazonaws.com"]
     iam.update_assume_role_policy(RoleName="theirs-for-sagemaker", PolicyDocument=json.dumps(trust))
-    before = iam.get_role(RoleName="theirs-for-lambda")["Role"]
+    standing.allow("theirs-for-lambda", *FUNCTION_NEEDS)
+    standing.allow("theirs-for-sagemaker", *PIPELINE_NEEDS)
+
+    def settings() -> dict[str, Any]:
+        role: dict[str, Any] = iam.get_role(RoleName="theirs-for-lambda")["Role"]
+        return {name: value for name, value in role.items() if name != "RoleLastUsed"}
+
+    before = settings()
     done = workplace.geopipe(workplace.config(endpoint=standing.url, iam=roles), "--non-interactive", "--cleanup=all")
     assert done.returncode == 0, done.stderr
     assert standing.inventory() == {"roles": ["theirs-for-lambda", "theirs-for-sagemaker"]}
-    assert iam.get_role(RoleName="theirs-for-lambda")["Role"] == before
+    assert settings() == before
 
 
 def test_their_objects_keep_our_bucket(workplace: Workplace, standing: Standing) -> None:
