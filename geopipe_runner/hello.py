@@ -3,9 +3,12 @@
 Runnable on its own, with nothing but boto3 and credentials: `python hello.py`.
 """
 
+# snippet-start:[python.example_code.sagemaker.Hello]
 from __future__ import annotations
 
 from typing import Any
+
+import boto3
 
 MAX_RESULTS = 5
 INSTRUCTIONS = "https://docs.aws.amazon.com/sagemaker/latest/dg/howitworks-create-ws.html"
@@ -26,6 +29,5 @@ def hello_sagemaker(sagemaker_client: Any) -> None:
 
 
 if __name__ == "__main__":
-    import boto3
-
     hello_sagemaker(boto3.client("sagemaker"))
+# snippet-end:[python.example_code.sagemaker.Hello]

@@ -44,6 +44,7 @@ def give_up(reason: str, status: str = "") -> Decision:
     return Decision(Outcome.FAILURE, reason, status, stop_job=True)
 
 
+# snippet-start:[python.example_code.sagemaker.CallbackDecision]
 def decide(family: JobFamily, job: JobState, phase: Phase | None = None) -> Decision:
     """The answer for a job in this state.
 
@@ -60,6 +61,9 @@ def decide(family: JobFamily, job: JobState, phase: Phase | None = None) -> Deci
     if _failed(family, phase, job):
         return failure(_reason(family, phase, job), status)
     return not_yet(f"{phase.value} {status or 'not begun'}", status)
+
+
+# snippet-end:[python.example_code.sagemaker.CallbackDecision]
 
 
 def _failed(family: JobFamily, phase: Phase, job: JobState) -> bool:

@@ -24,6 +24,7 @@ CLIENTS = Clients(own_region())
 CLIENTS.prepare(["sagemaker", "sqs", *(family.service for family in FAMILIES)])
 
 
+# snippet-start:[python.example_code.sagemaker.LambdaHandler]
 def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """What Lambda calls."""
     return handle(event, Invocation.begin(context, CLIENTS, SETTINGS))
@@ -40,6 +41,9 @@ def handle(event: Any, invocation: Invocation) -> dict[str, Any]:
     if family := family_with(fields, "name"):
         return dict(steps.start_job(family, fields, invocation))
     raise ValueError(f"the event has none of the keys that say what to do: {', '.join(_known_keys())}")
+
+
+# snippet-end:[python.example_code.sagemaker.LambdaHandler]
 
 
 def _known_keys() -> list[str]:

@@ -19,6 +19,7 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _Answer = TypeVar("_Answer")
 
 
+# snippet-start:[python.example_code.sagemaker.LambdaSteps]
 def start_job(family: JobFamily, fields: Mapping[str, Any], invocation: Invocation) -> dict[str, str]:
     """Start the job that the event describes."""
     request = StartRequest(
@@ -50,6 +51,9 @@ def export_job(family: JobFamily, fields: Mapping[str, Any], invocation: Invocat
 
     _await(export_shows, f"the export of {arn}", invocation)
     return _outputs(family, arn, "export started", invocation)
+
+
+# snippet-end:[python.example_code.sagemaker.LambdaSteps]
 
 
 def _outputs(family: JobFamily, arn: str, message: str, invocation: Invocation) -> dict[str, str]:

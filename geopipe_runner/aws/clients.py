@@ -38,10 +38,12 @@ from .account import Account
 from .failures import not_aws, unreachable
 from .retry import THROTTLED, Retrier, Time, error_code
 from .session import make_session, no_credentials
+from .transfer import Progress, nobody_watches, watch_upload
 
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
 _SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
 _CALLS = logging.getLogger("geopipe.calls")
+_FIRST_CALL = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 5})
 
 
 class WriteRefusedError(Exception):
@@ -58,7 +60,9 @@ class Aws:
         bucket: str,
         retrier: Retrier,
         client_config: botocore.config.Config,
+        progress: Progress = nobody_watches,
     ) -> None:
+        self._progress = progress
         self.account = account
         self.retrier = retrier
         self._session = session
@@ -97,12 +101,21 @@ class Aws:
             service,
             region_name=self.account.region,
             endpoint_url=self.account.endpoint_url,
-            config=self._config,
+            config=self._config_for(service),
         )
         client.meta.events.register("before-parameter-build", self._guard)
+        client.meta.events.register("before-send.s3", self._watch)
         client.meta.events.register("after-call", _log)
         client.meta.events.register("needs-retry", self._announce_throttling)
         return client
+
+    def _config_for(self, service: str) -> botocore.config.Config:
+        """On loopback nobody may be there at all: the first call of all finds that out soon."""
+        first = service == "sts" and on_loopback(self.account.endpoint_url)
+        return self._config.merge(_FIRST_CALL) if first else self._config
+
+    def _watch(self, request: Any, **_: Any) -> None:
+        watch_upload(self._progress, request)
 
     def _announce_throttling(self, response: Any, operation: Any, **_: Any) -> None:
         """botocore waits and tries again by itself; whoever watches should know why nothing happens."""
@@ -131,7 +144,13 @@ def is_read(service: str, operation: str) -> bool:
     return operation.startswith(_READS)
 
 
-def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], None], time: Time) -> Aws:
+def connect(
+    config: Config,
+    endpoint_url: str | None,
+    announce: Callable[[str], None],
+    time: Time,
+    progress: Progress = nobody_watches,
+) -> Aws:
     """A checked connection: who we are has been asked and is who the configuration expects.
 
     Raises AwsError without usable credentials, RefusedError in another account.
@@ -139,7 +158,7 @@ def connect(config: Config, endpoint_url: str | None, announce: Callable[[str], 
     session = make_session(config, endpoint_url)
     account = Account(config.account_id, config.region, endpoint_url)
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
-    aws = Aws(session, account, config.bucket.name, retrier, _client_config(endpoint_url))
+    aws = Aws(session, account, config.bucket.name, retrier, _client_config(endpoint_url), progress)
     sts = aws.client("sts")
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(sts.get_caller_identity)
@@ -168,7 +187,6 @@ def _client_config(endpoint_url: str | None) -> botocore.config.Config:
     if on_loopback(endpoint_url):
         # A proxy cannot reach our loopback, and path style needs no name resolution of bucket hosts.
         settings |= {"proxies": {}, "s3": {"addressing_style": "path"}}
-        settings["retries"] = {"mode": "standard", "total_max_attempts": 5}
     return botocore.config.Config(**settings)
 
 

@@ -62,6 +62,11 @@ def made(aws: Aws, name: str) -> Mapping[str, Any]:
     return found
 
 
+def at_rest(found: Mapping[str, Any]) -> bool:
+    """Whether nothing is being done to a function, as far as its states are known to us."""
+    return found.get("State") not in STATES.going_on and found.get("LastUpdateStatus") not in UPDATES.going_on
+
+
 def failure(found: Mapping[str, Any]) -> str:
     """What went wrong with a function or with its last update; "" for nothing."""
     if found.get("State") in STATES.failed:

@@ -47,6 +47,8 @@ class Identities:
                 _check_new_policy(call, backend, parameters.get("PolicyName", ""))
             case "DeletePolicy":
                 _check_deletable(backend, backend.managed_policies.get(parameters.get("PolicyArn", "")))
+            case "RemoveRoleFromInstanceProfile":
+                _check_in_profile(backend, parameters)
             case "GetRole" if _is_ours(call):
                 return self._describe_known(call, forward, backend.roles.values(), parameters.get("RoleName", ""))
         response = forward(call)
@@ -137,6 +139,14 @@ def _check_deletable(backend: Any, policy: Any) -> None:
             "versions. The default version is deleted with the policy."
         )
         raise ServiceError("DeleteConflict", message, 409)
+
+
+def _check_in_profile(backend: Any, parameters: Parameters) -> None:
+    """moto fails over a role that is not, or no longer, in the profile."""
+    profile, role = parameters.get("InstanceProfileName", ""), parameters.get("RoleName", "")
+    found = next((each for each in backend.instance_profiles.values() if each.name == profile), None)
+    if found is not None and all(each.name != role for each in found.roles):
+        raise ServiceError("NoSuchEntity", f"The role {role} is not in the instance profile {profile}.", 404)
 
 
 def _supply_managed_policy(backend: Any, arn: str) -> None:

@@ -23,7 +23,7 @@ ClientFactory = Callable[..., Any]
 INTERNAL_MARK = "geopipe-emulator"
 """In the user agent of our own services' calls, so that the gateway can count them apart."""
 
-ACCESS_KEY_ID = "AKIAGEOPIPEEMULATOR0"
+ACCESS_KEY_ID = "AKIAGEOPIPEEMULATOR"
 SECRET_ACCESS_KEY = "loopback-only"
 _OWN = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, "")
 

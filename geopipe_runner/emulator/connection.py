@@ -14,6 +14,7 @@ from typing import Any
 
 from moto.server import MotoRequestHandler
 
+from .errors import ClientGone
 from .web import Environ
 
 _BODYLESS = (204, 304)
@@ -34,8 +35,13 @@ class RequestBody(io.RawIOBase):
         wanted = min(len(buffer), self._left)
         if not wanted:
             return 0
-        count: int = self._stream.readinto(memoryview(buffer)[:wanted])
-        self._left -= count or self._left
+        try:
+            count: int = self._stream.readinto(memoryview(buffer)[:wanted])
+        except ConnectionError as error:
+            raise ClientGone from error
+        if not count:  # half a body must not be taken for a whole one
+            raise ClientGone
+        self._left -= count
         return count
 
 

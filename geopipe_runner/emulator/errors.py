@@ -1,4 +1,6 @@
-"""The one error an emulated operation raises; the protocol layer puts it on the wire as AWS would."""
+"""The one error an emulated operation raises, which the protocol layer puts on the wire as AWS would, and one for
+those to whom nothing can be said any more.
+"""
 
 from __future__ import annotations
 
@@ -14,3 +16,7 @@ class ServiceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class ClientGone(ConnectionError):  # noqa: N818 - the name of an event
+    """The client left in the middle of its request: nothing is done, and nobody is there to be told."""

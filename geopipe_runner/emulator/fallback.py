@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import ServiceError
+from .errors import ClientGone, ServiceError
 from .web import Environ, Request, Response
 
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
@@ -48,6 +48,8 @@ class Fallback:
             response = _call(self._app, environ)
         except NotImplementedError as missing:
             raise not_emulated(service, operation) from missing
+        except ClientGone:
+            raise
         except Exception as failure:
             traceback.print_exc(file=sys.stderr)
             raise ServiceError("InternalFailure", f"{service} {operation}: {failure!r}", 500) from failure

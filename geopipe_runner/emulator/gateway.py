@@ -17,7 +17,7 @@ from .authorisation import Authoriser
 from .calls import CallLedger
 from .claims import claimed_operation, claimed_parameters, is_form
 from .clients import INTERNAL_MARK
-from .errors import ServiceError
+from .errors import ClientGone, ServiceError
 from .fallback import Fallback, not_emulated
 from .faults import FaultPlan
 from .models import unshared_model
@@ -136,6 +136,8 @@ class Gateway:
             return self._answer_by_moto(Call(request, context, name, operation))
         except ServiceError as error:
             response = owned.wire.error(match.operation, error)
+        except ClientGone:
+            raise
         except Exception as failure:  # noqa: BLE001 - our bug must reach the client as AWS's own would
             traceback.print_exc(file=sys.stderr)
             ours = ServiceError("InternalFailure", f"{name} {operation}: {failure!r}", 500)
@@ -156,6 +158,8 @@ class Gateway:
             return response
         except ServiceError as error:
             return refuse(call.request, call.service, error)
+        except ClientGone:
+            raise
         except Exception as failure:  # noqa: BLE001 - see above
             traceback.print_exc(file=sys.stderr)
             return refuse(

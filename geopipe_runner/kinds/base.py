@@ -52,6 +52,8 @@ class Observed:
     """For kinds whose identity is something else; "" where the identity is the ARN, or nothing has one."""
     through: str = ""
     """The key of the resource it belongs to, and with which it is owned while it has no tag of its own."""
+    settled: bool = True
+    """Whether it can be used: AWS is not still making or changing it."""
 
     @property
     def owner(self) -> str | None:
@@ -195,6 +197,10 @@ class Kind(ABC, Generic[S]):
     @abstractmethod
     def update(self, aws: Aws, spec: S, observed: Observed, changes: tuple[Change, ...]) -> None:
         """Make only the calls that `changes` need."""
+
+    def settle(self, aws: Aws, spec: S, observed: Observed) -> None:
+        """Wait until it can be used; only for kinds whose `observe` tells that something is not `settled`."""
+        raise NotImplementedError(f"{self.name} has nothing to wait for")
 
     @abstractmethod
     def delete(self, aws: Aws, spec: S, observed: Observed) -> None:

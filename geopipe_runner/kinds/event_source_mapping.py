@@ -91,7 +91,8 @@ class EventSourceMapping(Kind[MappingSpec]):
             "function_response_types": found.get("FunctionResponseTypes", []),
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(found["UUID"], attributes, tags, arn, through="function")
+        settled = found["State"] in _SETTLED.succeeded
+        return Observed(found["UUID"], attributes, tags, arn, through="function", settled=settled)
 
     def create(self, aws: Aws, spec: MappingSpec) -> str:
         """One that is being deleted is no mapping any more, but keeps its place until it is gone."""
@@ -128,6 +129,9 @@ class EventSourceMapping(Kind[MappingSpec]):
             _settle(aws, uuid, _SETTLED)
         if touches(changes, "tags"):
             client.tag_resource(Resource=observed.arn, Tags=dict(spec.tags))
+
+    def settle(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
+        _settle(aws, observed.identity, _SETTLED)
 
     def delete(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
         """Waits until it is gone: a living mapping would go on reading a queue that is about to go."""

@@ -1,7 +1,8 @@
 """Customer-managed IAM policies: what each role may do, attached to it.
 
 The specification's statements stand as it gives them. Our additions are a statement of their own, each with its
-reason beside it. `iam.scope: resources` narrows `*` to what this deployment uses.
+reason beside it, and `function.policy_statements` come last, as the user gives them. `iam.scope: resources` narrows
+`*` to what this deployment uses.
 """
 
 from __future__ import annotations
@@ -121,8 +122,7 @@ class IamPolicy(Kind[PolicySpec]):
     def update(self, aws: Aws, spec: PolicySpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         iam = aws.client("iam")
         if touches(changes, "document"):
-            _make_room(iam, spec.arn)
-            iam.create_policy_version(PolicyArn=spec.arn, PolicyDocument=to_json(spec.document), SetAsDefault=True)
+            _write(iam, spec)
         if touches(changes, "attached_to"):
             self._attach(aws, spec)
         if touches(changes, "tags"):
@@ -133,12 +133,16 @@ class IamPolicy(Kind[PolicySpec]):
         iam = aws.client("iam")
         ignore_gone(lambda: _detach_everywhere(iam, spec.arn))
         for version in none_if_gone(lambda: _older_versions(iam, spec.arn)) or []:
-            iam.delete_policy_version(PolicyArn=spec.arn, VersionId=version["VersionId"])
+            _delete_version(iam, spec.arn, version["VersionId"])
         ignore_gone(lambda: aws.retrier.call(STILL_ATTACHED, lambda: iam.delete_policy(PolicyArn=spec.arn)))
 
 
 def lambda_policy(deployment: Deployment) -> dict[str, Any]:
     """What the function may do."""
+    return document(*_function_statements(deployment), *deployment.config.function.policy_statements)
+
+
+def _function_statements(deployment: Deployment) -> list[dict[str, Any]]:
     narrow = deployment.config.iam.scope == "resources"
     queues = [deployment.queue_arn, deployment.dead_letter_arn]
     passes_role = {
@@ -160,7 +164,7 @@ def lambda_policy(deployment: Deployment) -> dict[str, Any]:
     if not narrow:
         base = [{"Effect": "Allow", "Action": _SPECIFIED, "Resource": "*"}]
         extra = [{"Effect": "Allow", "Action": [action for action, _ in additions], "Resource": "*"}]
-        return document(*base, passes_role, *extra)
+        return [*base, passes_role, *extra]
     logs = deployment.account.arn("logs", f"log-group:{deployment.config.function.log_group}")
     # SageMaker writes some ARNs in lower case and not others; a policy is taken by the letter.
     given = deployment.config.pipeline.name
@@ -179,7 +183,14 @@ def lambda_policy(deployment: Deployment) -> dict[str, Any]:
         },
     ]
     extra = [{"Effect": "Allow", "Action": [action], "Resource": resource} for action, resource in additions]
-    return document(*narrowed, passes_role, *extra)
+    statements: list[dict[str, Any]] = [*narrowed, passes_role, *extra]
+    if deployment.config.job.custom:  # what the user's own function calls beside these, only the user knows
+        return [statement for statement in statements if not _serves_geospatial_jobs(statement)]
+    return statements
+
+
+def _serves_geospatial_jobs(statement: Mapping[str, Any]) -> bool:
+    return str(statement["Action"][0]).startswith(("sagemaker-geospatial:", "iam:PassRole"))
 
 
 def sagemaker_policy(deployment: Deployment) -> dict[str, Any]:
@@ -251,7 +262,26 @@ def _older_versions(iam: Any, arn: str) -> list[dict[str, Any]]:
     return sorted((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: v["CreateDate"])
 
 
+def _write(iam: Any, spec: PolicySpec) -> None:
+    """A new version, in force."""
+
+    def write() -> None:
+        _make_room(iam, spec.arn)
+        iam.create_policy_version(PolicyArn=spec.arn, PolicyDocument=to_json(spec.document), SetAsDefault=True)
+
+    try:
+        write()
+    except AnswerError as error:
+        if error_code(error) != "LimitExceeded":
+            raise
+        write()  # an answer was lost, and when botocore asked again there was no room for one more
+
+
 def _make_room(iam: Any, arn: str) -> None:
     older = _older_versions(iam, arn)
     if len(older) >= _STORED_VERSIONS - 1:
-        iam.delete_policy_version(PolicyArn=arn, VersionId=older[0]["VersionId"])
+        _delete_version(iam, arn, older[0]["VersionId"])
+
+
+def _delete_version(iam: Any, arn: str, version: str) -> None:
+    ignore_gone(lambda: iam.delete_policy_version(PolicyArn=arn, VersionId=version))

@@ -139,12 +139,17 @@ class IamRole(Kind[RoleSpec]):
 
 
 def _strip(iam: Any, role: str) -> None:
+    """What is gone when its turn comes is no reason to leave the rest."""
     for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
-        for policy in page["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+        for arn in (policy["PolicyArn"] for policy in page["AttachedPolicies"]):
+            ignore_gone(lambda arn=arn: iam.detach_role_policy(RoleName=role, PolicyArn=arn))  # type: ignore[misc]
     for page in iam.get_paginator("list_role_policies").paginate(RoleName=role):
         for name in page["PolicyNames"]:
-            iam.delete_role_policy(RoleName=role, PolicyName=name)
+            ignore_gone(lambda name=name: iam.delete_role_policy(RoleName=role, PolicyName=name))  # type: ignore[misc]
     for page in iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role):
-        for profile in page["InstanceProfiles"]:
-            iam.remove_role_from_instance_profile(RoleName=role, InstanceProfileName=profile["InstanceProfileName"])
+        for name in (profile["InstanceProfileName"] for profile in page["InstanceProfiles"]):
+            ignore_gone(
+                lambda name=name: iam.remove_role_from_instance_profile(  # type: ignore[misc]
+                    RoleName=role, InstanceProfileName=name
+                )
+            )

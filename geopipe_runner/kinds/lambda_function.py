@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.artifact import Package, file_hashes
 from ..aws.download import fetch
-from ..aws.function_state import await_gone, failure, made, settled, state
+from ..aws.function_state import at_rest, await_gone, failure, made, settled, state
 from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.retry import ROLE_NOT_READY, UPDATE_IN_PROGRESS, AnswerError, error_code
 from ..errors import AwsError
@@ -99,7 +99,7 @@ class LambdaFunction(Kind[FunctionSpec]):
             "state": failure(found) or _READY,
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(found["FunctionArn"], attributes, tags)
+        return Observed(found["FunctionArn"], attributes, tags, settled=at_rest(found))
 
     def create(self, aws: Aws, spec: FunctionSpec) -> str:
         """One that is being deleted is no function any more, but keeps its name until it is gone."""
@@ -150,6 +150,10 @@ class LambdaFunction(Kind[FunctionSpec]):
             return client.update_function_configuration(FunctionName=spec.name, **_configuration(spec))
 
         aws.retrier.call(ROLE_NOT_READY, lambda: aws.retrier.call(UPDATE_IN_PROGRESS, write))
+
+    def settle(self, aws: Aws, spec: FunctionSpec, observed: Observed) -> None:
+        """Lambda refuses to run a new function until then."""
+        made(aws, spec.name)
 
     def delete(self, aws: Aws, spec: FunctionSpec, observed: Observed) -> None:
         ignore_gone(lambda: aws.client("lambda").delete_function(FunctionName=spec.name))

@@ -100,41 +100,61 @@ class SageMakerPipeline(Kind[PipelineSpec]):
     def create(self, aws: Aws, spec: PipelineSpec) -> str:
         client = aws.client("sagemaker")
 
-        def make() -> Any:
-            return client.create_pipeline(
-                PipelineName=spec.name,
-                PipelineDescription=spec.description,
-                PipelineDefinition=json.dumps(spec.definition),
-                RoleArn=spec.role_arn,
-                Tags=tag_list(spec.tags),
-            )
+        def make() -> str:
+            return create_pipeline(client, spec)
 
-        answer = aws.retrier.call(PIPELINE_STILL_GOING, lambda: aws.retrier.call(ROLE_NOT_READY, make))
-        return str(answer["PipelineArn"])
+        return aws.retrier.call(PIPELINE_STILL_GOING, lambda: aws.retrier.call(ROLE_NOT_READY, make))
 
     def update(self, aws: Aws, spec: PipelineSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         client = aws.client("sagemaker")
         if touches(changes, "definition", "role", "description"):
-            aws.retrier.call(
-                ROLE_NOT_READY,
-                lambda: client.update_pipeline(
-                    PipelineName=spec.name,
-                    PipelineDescription=spec.description,
-                    PipelineDefinition=json.dumps(spec.definition),
-                    RoleArn=spec.role_arn,
-                ),
-            )
+            aws.retrier.call(ROLE_NOT_READY, lambda: update_pipeline(client, spec))
         if touches(changes, "tags"):
             client.add_tags(ResourceArn=observed.identity, Tags=tag_list(spec.tags))
 
     def delete(self, aws: Aws, spec: PipelineSpec, observed: Observed) -> None:
         client = aws.client("sagemaker")
-
-        def remove() -> None:
-            client.delete_pipeline(PipelineName=spec.name)
-
-        ignore_gone(lambda: aws.retrier.call(EXECUTION_STILL_ENDING, remove))
+        ignore_gone(lambda: aws.retrier.call(EXECUTION_STILL_ENDING, lambda: delete_pipeline(client, spec.name)))
         _await_gone(aws, spec.name)
+
+
+# snippet-start:[python.example_code.sagemaker.CreatePipeline]
+def create_pipeline(sagemaker_client: Any, spec: PipelineSpec) -> str:
+    """Create the pipeline and answer its ARN. SageMaker must be able to take on the role already."""
+    response = sagemaker_client.create_pipeline(
+        PipelineName=spec.name,
+        PipelineDescription=spec.description,
+        PipelineDefinition=json.dumps(spec.definition),
+        RoleArn=spec.role_arn,
+        Tags=[{"Key": key, "Value": value} for key, value in spec.tags.items()],
+    )
+    return str(response["PipelineArn"])
+
+
+# snippet-end:[python.example_code.sagemaker.CreatePipeline]
+
+
+# snippet-start:[python.example_code.sagemaker.UpdatePipeline]
+def update_pipeline(sagemaker_client: Any, spec: PipelineSpec) -> None:
+    """Give an existing pipeline this definition, role and description; executions under way keep the old ones."""
+    sagemaker_client.update_pipeline(
+        PipelineName=spec.name,
+        PipelineDescription=spec.description,
+        PipelineDefinition=json.dumps(spec.definition),
+        RoleArn=spec.role_arn,
+    )
+
+
+# snippet-end:[python.example_code.sagemaker.UpdatePipeline]
+
+
+# snippet-start:[python.example_code.sagemaker.DeletePipeline]
+def delete_pipeline(sagemaker_client: Any, name: str) -> None:
+    """Delete the pipeline. SageMaker refuses while one of its executions runs."""
+    sagemaker_client.delete_pipeline(PipelineName=name)
+
+
+# snippet-end:[python.example_code.sagemaker.DeletePipeline]
 
 
 def _await_gone(aws: Aws, name: str) -> None:

@@ -139,6 +139,8 @@ def _carry_out(aws: Aws, step: Step) -> str:
         return _create(aws, step)
     if step.action in (Action.UPDATE, Action.ADOPT):
         kind.update(aws, spec, seen, step.changes)
+    if not seen.settled:
+        kind.settle(aws, spec, seen)
     return seen.identity
 
 
@@ -159,6 +161,8 @@ def _create(aws: Aws, step: Step) -> str:
         changes = kind.compare(spec, made)
         if changes:
             kind.update(aws, spec, made, changes)
+        if not made.settled:
+            kind.settle(aws, spec, made)
         return made.identity
 
 
@@ -187,7 +191,7 @@ def _code(error: BaseException) -> str:
     if "iam:PassRole" in str(error):
         return "pass-role-denied"
     if ROLE_NOT_READY.matches(error):
-        return "role-not-assumable"
+        return "role-not-assumable" if "assume" in str(error) else "access-denied"
     return "access-denied" if denied(error) else "setup-failed"
 
 

@@ -36,7 +36,7 @@ class Emulator:
                 service,
                 region_name=key[1],
                 endpoint_url=self.url,
-                aws_access_key_id="AKIATESTTESTTESTTEST",
+                aws_access_key_id="AKIATEST",
                 aws_secret_access_key="secret",
                 config=Config(proxies={}, retries={"total_max_attempts": 1}, inject_host_prefix=False),
             )

@@ -243,3 +243,18 @@ def test_requests_run_side_by_side(endpoint: Emulator) -> None:
     sqs.send_message(QueueUrl=url, MessageBody="done")
     poll.join(timeout=5)
     assert answers[0]["Messages"][0]["Body"] == "done"
+
+
+def test_half_a_body_is_no_body(emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+    """A client that was killed while it sent: nothing is stored, and nobody is there to be told."""
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket="half-bodies", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    address = urlsplit(emulator.url)
+    scope = "AWS4-HMAC-SHA256 Credential=AKIATEST/20261122/us-west-2/s3/aws4_request, SignedHeaders=host, Signature=0"
+    head = f"PUT /half-bodies/key HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {scope}\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(head.encode() + b"a,b\n1,2\n")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1000) == b""
+    assert "Contents" not in s3.list_objects_v2(Bucket="half-bodies")
+    assert capfd.readouterr().err == ""

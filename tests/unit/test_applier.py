@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from runner_fakes import FakeAws, ThingKind, ThingSpec, answer_error, blueprint, seen, thing
 
 from geopipe_runner.errors import AwsError, InterruptedByUser
@@ -255,3 +256,60 @@ def test_what_came_between_from_someone_else_is_an_error(owner: str | None) -> N
     with pytest.raises(ApplyFailed, match="EntityAlreadyExists"):
         run.apply()
     assert run.aws.calls == []
+
+
+class Unsettled(ThingKind):
+    """AWS is still busy with it when it is looked at; `first` is what making it says."""
+
+    def __init__(self, first: str = "") -> None:
+        self._first = first
+
+    def observe(self, aws: Any, spec: ThingSpec) -> Observed | None:
+        found: Observed | None = aws.things.get(spec.name)
+        return dataclasses.replace(found, settled=False) if found else None
+
+    def create(self, aws: Any, spec: ThingSpec) -> str:
+        identity = super().create(aws, spec)
+        if self._first:
+            raise answer_error(self._first)
+        return identity
+
+    def settle(self, aws: Any, spec: ThingSpec, observed: Observed) -> None:
+        aws.record(f"settle {spec.name}")
+
+
+def _unsettled(first: str = "", **things: Any) -> list[str]:
+    run = Run(dataclasses.replace(thing("a", size=1), kind=Unsettled(first)), **things)
+    run.apply()
+    calls: list[str] = run.aws.calls
+    return calls
+
+
+def test_what_aws_is_still_busy_with_is_waited_for() -> None:
+    a = thing("a", size=1)
+    assert _unsettled(a=seen(a)) == ["settle a"]
+    assert _unsettled(a=seen(a, size=2)) == ["update a", "settle a"]
+    assert _unsettled("EntityAlreadyExists") == ["create a", "settle a"]
+    assert _unsettled() == ["create a"], "creating waits by itself"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "told"),
+    [
+        ("AccessDenied", "not authorized to perform: iam:PassRole on r", "pass-role-denied"),
+        ("InvalidParameterValueException", "The role ... cannot be assumed by Lambda.", "role-not-assumable"),
+        ("InvalidParameterValueException", "role does not have permissions to call ReceiveMessage", "access-denied"),
+        ("AccessDeniedException", "no", "access-denied"),
+        ("LimitExceeded", "too many", "setup-failed"),
+    ],
+)
+def test_a_failure_has_a_code(code: str, message: str, told: str) -> None:
+    def fail(_verb: str) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateThing")
+
+    with pytest.raises(ApplyFailed) as caught:
+        Run(thing("a", meanwhile=fail)).apply()
+    failure = caught.value.failure
+    assert failure is not None
+    assert (failure.code, failure.step) == (told, "a") and message.rstrip(".") in failure.reason
+    assert failure.advice in caught.value.hint

@@ -129,7 +129,7 @@ class Fleet:
         except (ClientError, BotoCoreError) as error:
             if self._environment.enforces:
                 raise ServiceError("AccessDeniedException", roles.REFUSED, 403) from error
-            return Credentials("ASIAEMULATEDFUNCTION", "emulated", "emulated")
+            return Credentials("ASIAEMULATED", "emulated", "emulated")
 
 
 class _CodeFolder:
