@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ MAX_TAGS = 45
 """AWS allows 50; the rest are geopipe's own."""
 MAX_ENVIRONMENT_BYTES = 4096 - 512
 """AWS allows 4,096 bytes; the rest is for geopipe's own variables, of which the queue URLs are the longest."""
+MAX_STATEMENTS_SIZE = 6144 - 3244
+"""IAM allows 6,144 characters, spaces not counted; the rest is for geopipe's own statements with the longest names."""
 MAX_PARAMETERS = 200
 MAX_PARAMETER_LENGTH = 1024
 
@@ -158,6 +161,21 @@ def environment_fits(values: Values) -> Iterator[Finding]:
         what = f"function.environment has {size:,} bytes"
         valid = f"at most {MAX_ENVIRONMENT_BYTES:,}: Lambda allows 4,096, and geopipe's own variables need room"
         yield Finding("function.environment", what, valid, at_key=True)
+
+
+def statements_have_a_role(values: Values) -> Iterator[Finding]:
+    if values["function.policy_statements"] and values["iam.lambda_role"].startswith("arn:"):
+        what = "function.policy_statements has no effect: iam.lambda_role is an ARN, and such a role is never changed"
+        valid = "grant them to that role yourself and leave this out, or give iam.lambda_role a name"
+        yield Finding("function.policy_statements", what, valid, at_key=True)
+
+
+def statements_fit(values: Values) -> Iterator[Finding]:
+    size = len(json.dumps(values["function.policy_statements"], separators=(",", ":")))
+    if size > MAX_STATEMENTS_SIZE:
+        what = f"function.policy_statements has {size:,} characters as JSON"
+        valid = f"at most {MAX_STATEMENTS_SIZE:,}: IAM allows 6,144 in a policy, and geopipe's own need room"
+        yield Finding("function.policy_statements", what, valid, at_key=True)
 
 
 def parameters_fit(values: Values) -> Iterator[Finding]:

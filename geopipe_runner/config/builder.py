@@ -68,7 +68,9 @@ def _function(values: Values) -> model.FunctionConfig:
     numbers = {
         name: int(values[f"function.{name}"]) for name in ("timeout", "memory", "log_retention_days", "batch_size")
     }
-    return model.FunctionConfig(**{**values["function"], **numbers, "source": values.path("function.source")})
+    statements = tuple(values["function.policy_statements"])
+    source = values.path("function.source")
+    return model.FunctionConfig(**{**values["function"], **numbers, "source": source, "policy_statements": statements})
 
 
 def _source(values: Values) -> Path | model.S3Location:

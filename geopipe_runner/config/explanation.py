@@ -174,7 +174,8 @@ def _empty_text(document: Document, violation: Violation) -> Sentence:
 
 
 def _empty_list(document: Document, violation: Violation) -> Sentence:
-    return "is an empty list", "write none, or name what to delete"
+    instead = "write none, or name what to delete" if violation.path == ("cleanup",) else "name at least one"
+    return "is an empty list", instead
 
 
 _SENTENCES: dict[str, Callable[[Document, Violation], Sentence]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import Problem
 from .document import Document, KeyPath
@@ -72,6 +72,8 @@ class FunctionConfig:
     timeout: int
     memory: int
     environment: Mapping[str, str]
+    policy_statements: tuple[Mapping[str, Any], ...]
+    """IAM statements of the user's own, as a policy document has them."""
     log_retention_days: int
     batch_size: int
 
@@ -95,6 +97,11 @@ class JobConfig:
     kind: str
     longitude_column: str
     latitude_column: str
+
+    @property
+    def custom(self) -> bool:
+        """Whether the user's own function does all the work, and nothing is known of what it calls."""
+        return self.kind == "custom"
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ def _table(properties: dict[str, Schema], required: list[str]) -> Iterator[str]:
 def _valid(part: Schema) -> str:
     if "oneOf" in part:
         return " or ".join(_valid(branch) for branch in part["oneOf"])
+    if types(part) == ["array"] and "required" in part["items"]:
+        return "a list of sections with " + ", ".join(part["items"]["required"])
     if types(part) == ["array"]:
         return "a list of " + expected(part["items"]).removeprefix("one of ")
     if types(part) == ["object"]:

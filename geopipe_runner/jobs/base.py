@@ -21,6 +21,8 @@ class ResultFormat:
     file_name: re.Pattern[str]
     status_column: str
     valid: str
+    needed: bool = True
+    """Whether a run that leaves none has gone wrong."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class JobKind(Protocol):
 
     def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
         """The state the job is really in, for a person to read."""
+
+    def running(self, aws: Aws) -> frozenset[str]:
+        """The ARNs of all jobs that go on, whoever started them; none for a caller who may not see them."""
+
+    def stop(self, aws: Aws, arn: str) -> None:
+        """Stop one of them; being over already is fine."""
 
     def failure(self, aws: Aws, outputs: Mapping[str, str]) -> JobFailure | None:
         """What the job itself says went wrong, from the outputs of the pipeline's steps; None if nothing."""

@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..aws.failures import AWS_ERRORS, denied
-from ..aws.gone import none_if_gone
+from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.retry import error_code
+from ..config.model import JobConfig
 from ..kinds.base import Deployment
-from .base import JobFailure, ResultFormat, input_location
+from .base import JobFailure, PointColumns, ResultFormat, input_location
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
 
-
+_GOING_ON = ("INITIALIZING", "IN_PROGRESS")
 _ERRORS = (
     ("role-not-assumable", re.compile(r"could not assume|cannot be assumed", re.IGNORECASE)),
     (
@@ -83,6 +85,23 @@ class ReverseGeocoding:
             return "no job"
         job = _job(aws, arn)
         return f"job {job['Status']}, export {job.get('ExportStatus', 'not begun')}" if job else "job gone"
+
+    def running(self, aws: Aws) -> frozenset[str]:
+        pages = aws.client("sagemaker-geospatial").get_paginator("list_vector_enrichment_jobs")
+        try:
+            listed = [page for status in _GOING_ON for page in pages.paginate(StatusEquals=status)]
+        except AWS_ERRORS as error:
+            if denied(error):
+                return frozenset()
+            raise
+        return frozenset(job["Arn"] for page in listed for job in page["VectorEnrichmentJobSummaries"])
+
+    def stop(self, aws: Aws, arn: str) -> None:
+        try:
+            ignore_gone(lambda: aws.client("sagemaker-geospatial").stop_vector_enrichment_job(Arn=arn))
+        except AWS_ERRORS as error:
+            if error_code(error) != "ConflictException":
+                raise
 
     def failure(self, aws: Aws, outputs: Mapping[str, str]) -> JobFailure | None:
         arn = outputs.get("vej_arn")

@@ -197,6 +197,35 @@ def test_a_pipeline_that_is_being_deleted_is_gone_and_waited_for(make_world: Mak
     assert states[-1] == "gone"
 
 
+def set_state(parsed: dict[str, Any], state: str) -> None:
+    """In whichever of Lambda's answers."""
+    for found in (*parsed.get("EventSourceMappings", ()), parsed.get("Configuration", parsed)):
+        found["State"] = state
+
+
+@pytest.mark.parametrize(("key", "state"), [("function", "Pending"), ("mapping", "Creating")])
+def test_what_is_still_being_made_is_as_it_should_be_and_waited_for(
+    make_world: MakeWorld, key: str, state: str
+) -> None:
+    """As after a run that was killed, or an answer that was lost."""
+    world = make_world()
+    world.apply([*world.closure(key), key])
+    views = {"left": 4}
+
+    def still(parsed: dict[str, Any], **_: Any) -> None:
+        if views["left"]:
+            views["left"] -= 1
+            set_state(parsed, state)
+
+    for operation in ("GetFunction", "GetFunctionConfiguration", "ListEventSourceMappings", "GetEventSourceMapping"):
+        world.aws.client("lambda").meta.events.register(f"after-call.lambda.{operation}", still)
+    made = world.plan([key])
+    assert [step.action for step in made] == [Action.KEEP]
+    assert views["left"] > 0
+    world.carry_out(made)
+    assert views["left"] == 0
+
+
 # Who else has it, and who may not see it
 
 

@@ -82,7 +82,7 @@ def test_file_under_a_file(tmp_path: Path) -> None:
 def test_line_ends_and_byte_order_mark_do_not_move_positions(line_end: bytes, tmp_path: Path) -> None:
     path = tmp_path / "windows.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + (SOUND + b"job:\n  kind: none\n").replace(b"\n", line_end))
-    assert problem_of(path) == '7:9: job.kind is "none"; use reverse_geocoding'
+    assert problem_of(path) == '7:9: job.kind is "none"; use one of reverse_geocoding, custom'
 
 
 def test_columns_count_characters_and_not_bytes(tmp_path: Path) -> None:
