@@ -12,7 +12,7 @@ from typing import cast, get_args
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
 
-EXECUTION_COMMANDS = ("status", "resume", "stop", "retry", "rescue", "logs")
+EXECUTION_COMMANDS = ("status", "resume", "stop", "retry", "rescue", "logs", "results")
 COMMANDS = ("run", "plan", "validate", "cleanup", "hello", *EXECUTION_COMMANDS)
 CHANGES_PENDING = 4
 
@@ -25,6 +25,7 @@ _TAKE_A_VALUE = (
     "--output",
     "--output-dir",
     "--plan-out",
+    "--run",
 )
 
 _EPILOG = """\
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     cleanup.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     executions = _execution_commands(commands)
     resume, retry = executions["resume"], executions["retry"]
-    for command in (resume, retry):
+    for command in (resume, retry, executions["results"]):
         command.add_argument("--output-dir", type=Path, metavar="DIR", help="save the results there")
     for command in (run, plan, cleanup):
         command.add_argument("--prune", action="store_true", help="delete what earlier configurations left behind")
@@ -135,6 +136,10 @@ def _execution_commands(
         command.add_argument(
             "--execution", metavar="ID", help="its ARN, the end of its ARN, or its run id (default: the latest)"
         )
+    results = _command(commands, "results", "show the results of the latest run that succeeded, or of another one")
+    results.add_argument(
+        "--run", dest="execution", metavar="ID", help="its run id, or its execution's ARN (default: the latest)"
+    )
     rescue = _command(commands, "rescue", "show callbacks that wait too long, with the state of their job; end them")
     rescue.add_argument(
         "--older-than",
@@ -146,7 +151,7 @@ def _execution_commands(
     answer = rescue.add_mutually_exclusive_group()
     answer.add_argument("--fail", metavar="REASON", help="answer them with a failure")
     answer.add_argument("--succeed", action="store_true", help="answer them with a success, without outputs")
-    return made | {"rescue": rescue}
+    return made | {"rescue": rescue, "results": results}
 
 
 def _duration(text: str) -> timedelta:

@@ -65,6 +65,7 @@ def _answered(arguments: list[str]) -> int:
 def _make_report(parsed: argparse.Namespace) -> Report:
     """Text or JSON on standard output, and those that listen in. Characters an encoding lacks are replaced."""
     from .report.json_lines import JsonReport
+    from .report.record import RunRecord
     from .report.several import Listener, PlanFile, Several
     from .report.summary import JobSummary
     from .report.text import TextReport
@@ -77,6 +78,8 @@ def _make_report(parsed: argparse.Namespace) -> Report:
     listeners: list[Listener] = []
     if getattr(parsed, "plan_out", None):
         listeners.append(PlanFile(parsed.plan_out))
+    if getattr(parsed, "output_dir", None):
+        listeners.append(RunRecord(parsed.output_dir, Path(parsed.config)))
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         listeners.append(JobSummary(Path(os.environ["GITHUB_STEP_SUMMARY"])))
     return Several(first, *listeners) if listeners else first
@@ -93,7 +96,11 @@ def _reported(parsed: argparse.Namespace, report: Report) -> int:
         code = error.exit_code
     finally:
         report.close()
-    report.tell(Finished(code))
+    try:
+        report.tell(Finished(code))
+    except GeopipeError as error:  # a listener could not write what it has collected
+        complain(str(error))
+        return code or error.exit_code
     return code
 
 
@@ -147,6 +154,7 @@ def _verb(parsed: argparse.Namespace) -> Callable[[Work], None]:
         "stop": executions.stop,
         "retry": executions.retry,
         "logs": executions.log,
+        "results": executions.results,
     }
     return partial(verbs[parsed.command], wanted=parsed.execution)
 
@@ -155,6 +163,7 @@ def _options(parsed: argparse.Namespace) -> Options:
     from .report.paint import is_terminal
     from .stages.work import Options
 
+    watched = is_terminal(sys.stdout) and not _json(parsed)
     return Options(
         program="python run.py" if Path(sys.argv[0]).name == "run.py" else "geopipe",
         interactive=_interactive(parsed),
@@ -163,7 +172,8 @@ def _options(parsed: argparse.Namespace) -> Options:
         start_new=getattr(parsed, "new", False),
         adopt=frozenset(getattr(parsed, "adopt", [])),
         prune=getattr(parsed, "prune", False),
-        with_steps=_json(parsed) or is_terminal(sys.stdout),
+        with_steps=watched or _json(parsed) or getattr(parsed, "output_dir", None) is not None,
+        with_job=watched,
     )
 
 

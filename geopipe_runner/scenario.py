@@ -4,7 +4,7 @@
     dry_run   open endpoint -> check -> connect -> plan
     cleanup   open endpoint ----------> connect -> observe and ask -> stop executions -> delete
     validate                   check
-    status, resume, stop, retry, rescue, logs
+    status, resume, stop, retry, rescue, logs, results
               open endpoint ----------> connect -> the verb, and after resume and retry the clean-up
 
 `check` is local; plans only read, which `Aws.read_only` enforces. Nothing here prints or knows the command line.
@@ -29,7 +29,18 @@ from .pipeline import request
 from .reconcile.applier import ApplyFailed
 from .reconcile.blueprint import draw
 from .reconcile.model import Action, Plan
-from .report.events import CleanupBegins, Complete, Failed, Note, Planned, Report, Valid, Welcome
+from .report.events import (
+    CleanupBegins,
+    Complete,
+    Connected,
+    Failed,
+    Note,
+    Planned,
+    Report,
+    Transferred,
+    Valid,
+    Welcome,
+)
 from .stages import cleanup as cleaning
 from .stages import execute, setup
 from .stages.work import Options, State, Work
@@ -41,17 +52,21 @@ def validate(config: Config, report: Report) -> None:
     report.tell(Valid(str(config.path)))
 
 
+# snippet-start:[python.example_code.sagemaker.Scenario_Pipelines]
 def run(config: Config, options: Options, report: Report, time: Patience) -> None:
     """The whole scenario."""
     _check_output_dir(options)
     with _work(config, options, report, time, build=True) as work:
-        report.tell(Welcome())
+        report.tell(Welcome(config.job.custom))
         with _interruptible(work), _explained(work), translated():
             intent = setup.plan(work)
             found = execute.find_resumable(intent.work, intent.plan)
             execute.run_pipeline(setup.carry_out(intent), found)
         with _interruptible(work), translated():
             _clean_up(work)
+
+
+# snippet-end:[python.example_code.sagemaker.Scenario_Pipelines]
 
 
 def dry_run(config: Config, options: Options, report: Report, time: Patience) -> Plan:
@@ -81,7 +96,10 @@ def on_executions(
     then_clean_up: bool,
 ) -> None:
     """One verb of `stages.executions`; those that end a run are followed by its clean-up, as if never left."""
+    _check_output_dir(options)
     with _work(config, options, report, time, build=False) as work, _interruptible(work), translated():
+        if options.output_dir:
+            report.tell(Connected(config, work.aws.account))
         if not then_clean_up:
             verb(work)
             return
@@ -105,7 +123,13 @@ def _work(config: Config, options: Options, report: Report, time: Patience, *, b
         # Imported only now: an emulator of our own starts up meanwhile.
         from .aws.clients import connect
 
-        aws = connect(config, endpoint.url, lambda text: report.tell(Note(text)), time)
+        def tell(text: str) -> None:
+            report.tell(Note(text))
+
+        def watch(what: str, done: int, total: int) -> None:
+            report.tell(Transferred(what, done, total))
+
+        aws = connect(config, endpoint.url, tell, time, watch)
         deployment = Deployment(config, aws.account, Artifacts())
         if build:
             # Rendered once more only where the endpoint, and with it the queue's URL, was not known before.

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,28 @@ def problems(definition: Any) -> Iterator[str]:
 def serialised(definition: Definition) -> bytes:
     """The definition as it is sent."""
     return json.dumps(definition).encode("ascii")
+
+
+@dataclass(frozen=True)
+class StepOutline:
+    """A step as a node of the pipeline's graph. `depends_on` are the steps that go before it, for whatever reason."""
+
+    name: str
+    kind: str
+    depends_on: tuple[str, ...]
+
+
+def outline(definition: Definition) -> tuple[StepOutline, ...]:
+    """All steps in the order of a checked definition; those in a condition's branches come after the condition."""
+    return tuple(_outlined(definition.get("Steps", []), ()))
+
+
+def _outlined(steps: list[dict[str, Any]], condition: tuple[str, ...]) -> Iterator[StepOutline]:
+    for step in steps:
+        needs = _needs(step).union(condition)
+        yield StepOutline(step["Name"], step["Type"], tuple(sorted(needs)))
+        for inner in _branches(step).values():
+            yield from _outlined(inner, (step["Name"],))
 
 
 def every_step(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

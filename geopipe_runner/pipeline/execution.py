@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from ..aws.gone import none_if_gone
 from ..aws.polling import StateTable
 from ..aws.retry import ROLE_NOT_READY, AnswerError, error_code
 from ..kinds.sagemaker_pipeline import normalise_definition
+from .definition import StepOutline, outline
 from .run import client_request_token, is_run_id
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ class StepView:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What an execution was started with: parameters, some of them secrets, and the steps of the definition."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    steps: tuple[StepOutline, ...] = ()
+
+
+@dataclass(frozen=True)
 class ExecutionView:
     """An execution as DescribePipelineExecution shows it, with its steps in the order in which they started."""
 
@@ -63,18 +72,24 @@ class ExecutionView:
 
 
 def start(aws: Aws, pipeline: str, run_id: str, parameters: Mapping[str, str]) -> str:
-    """Start an execution and answer its ARN; for the same run id it is the same execution."""
+    """Start an execution, as soon as SageMaker may take on its role, and answer its ARN."""
     sagemaker = aws.client("sagemaker")
-    answer = aws.retrier.call(
-        ROLE_NOT_READY,
-        lambda: sagemaker.start_pipeline_execution(
-            PipelineName=pipeline,
-            PipelineExecutionDisplayName=run_id,
-            PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
-            ClientRequestToken=client_request_token(run_id),
-        ),
+    return aws.retrier.call(ROLE_NOT_READY, lambda: start_pipeline_execution(sagemaker, pipeline, run_id, parameters))
+
+
+# snippet-start:[python.example_code.sagemaker.StartPipelineExecution]
+def start_pipeline_execution(sagemaker_client: Any, pipeline: str, run_id: str, parameters: Mapping[str, str]) -> str:
+    """Start an execution and answer its ARN. With the same token, SageMaker answers the execution it has started."""
+    response = sagemaker_client.start_pipeline_execution(
+        PipelineName=pipeline,
+        PipelineExecutionDisplayName=run_id,
+        PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
+        ClientRequestToken=client_request_token(run_id),
     )
-    return str(answer["PipelineExecutionArn"])
+    return str(response["PipelineExecutionArn"])
+
+
+# snippet-end:[python.example_code.sagemaker.StartPipelineExecution]
 
 
 def every(aws: Aws, pipeline: str) -> Iterator[ExecutionView]:
@@ -102,27 +117,49 @@ def is_same_work(
     """Whether `execution` is one of our runs and does just what a new one with these `parameters` would do."""
     if not is_run_id(execution.run_id) or execution.status != "Executing":
         return False
-    client = aws.client("sagemaker")
-    answer = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=execution.arn)
-    if normalise_definition(json.loads(answer["PipelineDefinition"])) != normalise_definition(definition):
+    if normalise_definition(_definition(aws, execution.arn)) != normalise_definition(definition):
         return False
-    pages = client.get_paginator("list_pipeline_parameters_for_execution")
-    listing = pages.paginate(PipelineExecutionArn=execution.arn)
-    running = {entry["Name"]: entry["Value"] for page in listing for entry in page["PipelineParameters"]}
+    running = _parameters(aws, execution.arn)
     return all(running.get(name) == value for name, value in parameters.items())
+
+
+def asked(aws: Aws, arn: str) -> Asked:
+    """What an execution was started with."""
+    return Asked(_parameters(aws, arn), outline(_definition(aws, arn)))
+
+
+def _definition(aws: Aws, arn: str) -> dict[str, Any]:
+    answer = aws.client("sagemaker").describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+    found: dict[str, Any] = json.loads(answer["PipelineDefinition"])
+    return found
+
+
+def _parameters(aws: Aws, arn: str) -> dict[str, str]:
+    pages = aws.client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
+    listing = pages.paginate(PipelineExecutionArn=arn)
+    return {entry["Name"]: entry["Value"] for page in listing for entry in page["PipelineParameters"]}
 
 
 def view(aws: Aws, arn: str, *, with_steps: bool) -> ExecutionView:
     """An execution as it is now."""
-    found = aws.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
+    now = describe_pipeline_execution(aws.client("sagemaker"), arn)
+    return replace(now, steps=steps(aws, arn)) if with_steps else now
+
+
+# snippet-start:[python.example_code.sagemaker.DescribePipelineExecution]
+def describe_pipeline_execution(sagemaker_client: Any, arn: str) -> ExecutionView:
+    """An execution's status (Executing, Stopping, Succeeded, Failed or Stopped), and why it failed if it did."""
+    response = sagemaker_client.describe_pipeline_execution(PipelineExecutionArn=arn)
     return ExecutionView(
         arn=arn,
-        status=found["PipelineExecutionStatus"],
-        run_id=found.get("PipelineExecutionDisplayName", ""),
-        started=found.get("CreationTime"),
-        failure=found.get("FailureReason", ""),
-        steps=steps(aws, arn) if with_steps else (),
+        status=response["PipelineExecutionStatus"],
+        run_id=response.get("PipelineExecutionDisplayName", ""),
+        started=response.get("CreationTime"),
+        failure=response.get("FailureReason", ""),
     )
+
+
+# snippet-end:[python.example_code.sagemaker.DescribePipelineExecution]
 
 
 def steps(aws: Aws, arn: str) -> tuple[StepView, ...]:
@@ -132,6 +169,7 @@ def steps(aws: Aws, arn: str) -> tuple[StepView, ...]:
     return tuple(_step(found) for page in listing for found in page["PipelineExecutionSteps"])
 
 
+# snippet-start:[python.example_code.sagemaker.FollowPipelineExecution]
 def follow(
     aws: Aws, arn: str, *, every: float, within: float, with_steps: bool, seen: Callable[[ExecutionView], None]
 ) -> ExecutionView:
@@ -146,6 +184,9 @@ def follow(
         return EXECUTION_STATES.terminal(now.status)
 
     return aws.retrier.poll(read, terminal, every=every, within=within)
+
+
+# snippet-end:[python.example_code.sagemaker.FollowPipelineExecution]
 
 
 def stop(aws: Aws, arn: str, *, every: float, patience: float, within: float) -> ExecutionView:

@@ -5,20 +5,28 @@ Field by field on purpose: what is not named here, a callback's token above all,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from ..aws.account import Account
 from ..config.model import Config
 from ..errors import ConfigError
 from ..failure_codes import Failure
 from ..kinds.base import MISSING, Change
-from ..pipeline.execution import ExecutionView, StepView
+from ..pipeline.execution import Asked, ExecutionView, StepView
+from ..pipeline.results import Results
 from ..reconcile.applier import Outcome
 from ..reconcile.model import Action, Plan, Step
 from . import events
 
 Document = dict[str, Any]
+
+_SECRET = re.compile(
+    r"secret|token|passw|credential|private|api_?key|access_?key|authori[sz]ation|(?<![a-z])auth(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 def plan_document(config: Config, region: str, plan: Plan) -> Document:
@@ -29,6 +37,27 @@ def plan_document(config: Config, region: str, plan: Plan) -> Document:
         "region": region,
         "summary": {action.value: len(plan.having(action)) for action in Action},
         "steps": [_step(step) for step in plan],
+    }
+
+
+def place_document(config: Config, account: Account) -> Document:
+    """Which deployment, and where."""
+    return {
+        "deployment": config.deployment,
+        "account_id": account.account_id,
+        "region": account.region,
+        "endpoint": account.endpoint_url,
+        "config": config.path.name,
+    }
+
+
+def asked_document(asked: Asked) -> Document:
+    """What an execution was started with. What a parameter's name says is a secret stays one."""
+    return {
+        "parameters": {name: "(hidden)" if _SECRET.search(name) else value for name, value in asked.parameters.items()},
+        "definition": [
+            {"name": step.name, "type": step.kind, "depends_on": list(step.depends_on)} for step in asked.steps
+        ],
     }
 
 
@@ -52,6 +81,11 @@ def failure_document(failure: Failure | None) -> Document | None:
     }
 
 
+def step_documents(view: ExecutionView) -> list[Document]:
+    """An execution's steps that have begun."""
+    return [_execution_step(step) for step in view.steps]
+
+
 def _step(step: Step) -> Document:
     document = _resource(step) | {"action": step.action.value, "changes": [_change(change) for change in step.changes]}
     if step.action is Action.CREATE:
@@ -71,7 +105,8 @@ def _change(change: Change) -> Document:
     return {"path": change.path, **{side: value for side, value in sides.items() if value is not MISSING}}
 
 
-def _outcome(outcome: Outcome) -> Document:
+def outcome_document(outcome: Outcome) -> Document:
+    """What was done to one resource."""
     document = _resource(outcome.step) | {"action": outcome.step.action.value}
     if outcome.identity:
         document["identity"] = outcome.identity
@@ -84,7 +119,7 @@ def _execution(view: ExecutionView) -> Document:
         "status": view.status,
         "run_id": view.run_id,
         "failure": view.failure,
-        "steps": [_execution_step(step) for step in view.steps],
+        "steps": step_documents(view),
     }
 
 
@@ -104,17 +139,22 @@ def _time(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _results(event: events.ResultsRead) -> Document:
-    results = event.results
+def results_document(results: Results) -> Document:
+    """What a run left, without its rows."""
     return {
         "bucket": results.bucket,
         "keys": list(results.keys),
+        "size": results.size,
         "header": list(results.header),
-        "first_rows": [list(row) for row in results.first],
         "rows": results.rows,
         "valid": results.valid,
         "saved": str(results.saved) if results.saved else None,
+        "files": [str(path) for path in results.files],
     }
+
+
+def _results(event: events.ResultsRead) -> Document:
+    return results_document(event.results) | {"first_rows": [list(row) for row in event.results.first]}
 
 
 def _failed(event: events.Failed) -> Document:
@@ -133,20 +173,22 @@ def _failed(event: events.Failed) -> Document:
     return document
 
 
-def _names(steps: Iterable[Step]) -> list[Document]:
+def resource_documents(steps: Iterable[Step]) -> list[Document]:
+    """Which resources."""
     return [_resource(step) for step in steps]
 
 
 _EVENTS: dict[type, tuple[str, Callable[[Any], Document]]] = {
     events.Welcome: ("welcome", lambda e: {}),
     events.Valid: ("valid", lambda e: {"path": e.path}),
+    events.Connected: ("connected", lambda e: place_document(e.config, e.account)),
     events.Planned: ("planned", lambda e: {"plan": plan_document(e.config, e.account.region, e.plan)}),
     events.SetupBegins: ("setup_started", lambda e: {}),
-    events.StepDone: ("resource", lambda e: _outcome(e.outcome)),
+    events.StepDone: ("resource", lambda e: outcome_document(e.outcome)),
     events.Note: ("note", lambda e: {"text": e.text}),
     events.ExecutionStarted: (
         "execution_started",
-        lambda e: {"arn": e.arn, "run_id": e.run_id, "resumed": e.resumed},
+        lambda e: {"arn": e.arn, "run_id": e.run_id, "resumed": e.resumed, **asked_document(e.asked)},
     ),
     events.ExecutionSeen: ("execution_status", lambda e: _execution(e.view)),
     events.ExecutionEnded: ("execution_ended", lambda e: _execution(e.view)),
@@ -166,11 +208,12 @@ _EVENTS: dict[type, tuple[str, Callable[[Any], Document]]] = {
     ),
     events.LogRead: ("log", lambda e: {"execution_arn": e.execution_arn, "lines": list(e.lines)}),
     events.ResultsRead: ("results", _results),
+    events.Transferred: ("transfer", lambda e: {"what": e.what, "done": e.done, "total": e.total}),
     events.StudioInstructions: ("studio", lambda e: {"pipeline": e.pipeline, "region": e.region}),
     events.Failed: ("failed", _failed),
     events.CleanupBegins: ("cleanup_started", lambda e: {}),
     events.CleanupPlanned: ("cleanup_planned", lambda e: {"steps": [_step(step) for step in e.plan]}),
-    events.Deleted: ("deleted", lambda e: _outcome(e.outcome)),
-    events.Complete: ("complete", lambda e: {"remaining": _names(e.remaining)}),
+    events.Deleted: ("deleted", lambda e: outcome_document(e.outcome)),
+    events.Complete: ("complete", lambda e: {"remaining": resource_documents(e.remaining)}),
     events.Finished: ("finished", lambda e: {"exit_code": e.exit_code}),
 }

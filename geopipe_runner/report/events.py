@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from ..aws.account import Account
 from ..config.model import Config
 from ..errors import GeopipeError
 from ..failure_codes import Failure
-from ..pipeline.execution import ExecutionView
+from ..pipeline.execution import Asked, ExecutionView
 from ..pipeline.results import Results
 from ..reconcile.applier import Outcome
 from ..reconcile.model import Plan, Step
@@ -18,7 +18,9 @@ from ..reconcile.model import Plan, Step
 
 @dataclass(frozen=True)
 class Welcome:
-    """A run begins."""
+    """A run begins, of geopipe's own job or of the user's (`custom`)."""
+
+    custom: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class Valid:
     """The configuration and the template are in order."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The account was asked who we are; told by commands that make no plan and save something."""
+
+    config: Config
+    account: Account
 
 
 @dataclass(frozen=True)
@@ -66,13 +76,15 @@ class ExecutionStarted:
     arn: str
     run_id: str
     resumed: bool
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True)
 class ExecutionSeen:
-    """The execution was looked at."""
+    """The execution was looked at. `job` is the state of its job in words, where someone watches."""
 
     view: ExecutionView
+    job: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,8 @@ class ExecutionShown:
     view: ExecutionView
     explanation: tuple[str, ...]
     failure: Failure | None = None
+    asked: Asked | None = None
+    """What it was started with, where that was looked for."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +129,15 @@ class ResultsRead:
     """This run's results."""
 
     results: Results
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """`done` of `total` bytes of something large have come or gone: told at its begin, its end, and between."""
+
+    what: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -168,6 +191,7 @@ class Finished:
 Event = (
     Welcome
     | Valid
+    | Connected
     | Planned
     | SetupBegins
     | StepDone
@@ -179,6 +203,7 @@ Event = (
     | CallbackWaiting
     | LogRead
     | ResultsRead
+    | Transferred
     | StudioInstructions
     | Failed
     | CleanupBegins

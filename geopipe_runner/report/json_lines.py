@@ -12,7 +12,7 @@ from ..errors import InterruptedByUser
 from ..reconcile.model import Step
 from . import error_text
 from .documents import event_document
-from .events import Event, Failed
+from .events import Event, Failed, Transferred
 from .streams import lost_output
 
 
@@ -32,6 +32,8 @@ class JsonReport:
             try:
                 print(line, file=self._out, flush=True)
             except OSError as error:
+                if isinstance(event, Transferred):
+                    return  # told in the midst of a call, which must not fail by that; what is told next will
                 self._out = io.StringIO()  # what follows is said to nobody
                 raise lost_output(error) from None
             if isinstance(event, Failed):

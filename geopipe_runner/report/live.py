@@ -22,14 +22,16 @@ class LiveSteps:
     def __init__(self, out: TextIO) -> None:
         self._console = Console(file=out, highlight=False)
         self._view: ExecutionView | None = None
+        self._job = ""
         self._since = datetime.now(UTC)
         self._spinner = Spinner("dots")
         self._live = Live(self, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
 
-    def show(self, view: ExecutionView) -> None:
+    def show(self, view: ExecutionView, job: str) -> None:
         """Show this from now on."""
         self._view = view
+        self._job = job
 
     def print_above(self, text: str) -> None:
         """A line of the transcript."""
@@ -44,7 +46,8 @@ class LiveSteps:
     def __rich__(self) -> RenderableType:
         now = datetime.now(UTC)
         started = self._view.started if self._view and self._view.started else self._since
-        self._spinner.update(text=Text(f" {_duration(started, now)} elapsed"))
+        job = f"; {self._job}" if self._job else ""
+        self._spinner.update(text=Text(f" {_duration(started, now)} elapsed{job}"))
         return Group(_table(self._view, now), self._spinner) if self._view and self._view.steps else self._spinner
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..kinds.base import MISSING, Change
@@ -36,7 +36,11 @@ def lines(plan: Plan, paint: Paint) -> Iterator[str]:
 
 def summary(plan: Plan) -> str:
     """`Plan: 3 to create, 1 to update, 0 to delete, 9 unchanged.`"""
-    count = {action: len(plan.having(action)) for action in Action}
+    return counted({action.value: len(plan.having(action)) for action in Action})
+
+
+def counted(count: Mapping[str, int]) -> str:
+    """The same from how many resources each action has, by the action's name."""
     text = (
         f"Plan: {count[Action.CREATE]} to create, {count[Action.UPDATE]} to update, "
         f"{count[Action.DELETE]} to delete, {count[Action.KEEP]} unchanged"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from ..errors import InterruptedByUser
 from ..pipeline.execution import ExecutionView
-from ..pipeline.results import as_csv
 from ..reconcile.model import Action, Step
-from . import error_text, events, execution_text, plan_text
+from . import error_text, events, execution_text, plan_text, results_text
 from .paint import for_stream, is_terminal
 from .sections import RULE, Sections
 from .streams import lost_output
@@ -22,6 +22,12 @@ This example workflow will guide you through setting up and executing a
 Amazon SageMaker pipeline. The pipeline uses an AWS Lambda function and an
 Amazon SQS queue, and runs a vector enrichment reverse geocode job to
 reverse geocode addresses in an input file and store the results in an export file."""
+
+_WELCOME_CUSTOM = """Welcome to the Amazon SageMaker pipeline example scenario.
+
+This workflow will guide you through setting up and executing an Amazon SageMaker
+pipeline with steps of your own. The pipeline uses an AWS Lambda function and an
+Amazon SQS queue."""
 
 _STUDIO = "https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-studio.html"
 
@@ -38,8 +44,10 @@ class TextReport:
         self._sections: Sections | None = None
         self._following = False
         self._live: Any = None
+        self._bars: Any = None
         self._renderers: dict[type, Callable[[Any], None]] = {
             events.Welcome: self._welcome,
+            events.Connected: self._nothing,
             events.Planned: self._planned,
             events.SetupBegins: self._setup_begins,
             events.StepDone: self._step_done,
@@ -58,7 +66,8 @@ class TextReport:
             events.Deleted: self._deleted,
             events.Complete: self._complete,
             events.Valid: self._valid,
-            events.Finished: self._finished,
+            events.Transferred: self._transferred,
+            events.Finished: self._nothing,
         }
 
     @property
@@ -67,13 +76,18 @@ class TextReport:
         return is_terminal(self._out)
 
     def tell(self, event: events.Event) -> None:
-        """Print one event."""
-        with self._lock:
-            self._renderers[type(event)](event)
+        """Print one event. A transfer does not wait to be shown, but its end is."""
+        wait = not isinstance(event, events.Transferred) or event.done >= event.total
+        if self._lock.acquire(blocking=wait):
+            try:
+                self._renderers[type(event)](event)
+            finally:
+                self._lock.release()
 
     def ask(self, question: str, about: Step | None = None) -> bool:
         """Ask until the answer is a yes or a no. Raises InterruptedByUser when the input ends."""
         with self._lock:
+            self._leave_bars()
             if self._sections and about:
                 self._sections.open_for(about)
             self._say(f"        {question}")
@@ -91,11 +105,13 @@ class TextReport:
     def close(self) -> None:
         """Leave the terminal as it was."""
         with self._lock:
+            self._leave_bars()
             self._stop_following()
 
     def _say(self, text: str = "") -> None:
-        if self._live is not None:
-            self._live.print_above(text)
+        above = self._live or self._bars
+        if above is not None:
+            above.print_above(text)
         else:
             self._print(text)
 
@@ -110,8 +126,8 @@ class TextReport:
         for line in (RULE, *lines, RULE):
             self._say(line)
 
-    def _welcome(self, _event: events.Welcome) -> None:
-        self._block(_WELCOME)
+    def _welcome(self, event: events.Welcome) -> None:
+        self._block(_WELCOME_CUSTOM if event.custom else _WELCOME)
 
     def _planned(self, event: events.Planned) -> None:
         account = event.account
@@ -155,7 +171,7 @@ class TextReport:
     def _execution_seen(self, event: events.ExecutionSeen) -> None:
         self._say(f"        Execution status is {event.view.status}.")
         if self._live is not None:
-            self._live.show(event.view)
+            self._live.show(event.view, event.job)
 
     def _execution_ended(self, event: events.ExecutionEnded) -> None:
         self._leave_live(event.view)
@@ -174,19 +190,10 @@ class TextReport:
             self._say(RULE)
 
     def _results(self, event: events.ResultsRead) -> None:
-        results = event.results
+        width = shutil.get_terminal_size().columns if self.live else None
         self._say(RULE)
-        self._say(f"Getting output results {results.bucket}.")
-        for key in results.keys:
-            self._say(f"        Output file: {key}")
-        self._say("        Output file contents:")
-        self._say()
-        for row in results.first:
-            self._say("        " + as_csv(row).replace("\n", "\n        "))
-        self._say()
-        self._say(f"        {results.rows:,} rows, {results.valid:,} of them Valid Data.")
-        if results.saved:
-            self._say(f"        Saved as {results.saved}.")
+        for line in results_text.shown(event.results, width):
+            self._say(line)
         self._say(RULE)
 
     def _studio(self, _event: events.StudioInstructions) -> None:
@@ -196,7 +203,25 @@ class TextReport:
             _STUDIO,
         )
 
+    def _transferred(self, event: events.Transferred) -> None:
+        """Bars for who watches a terminal; a transcript tells what has come about."""
+        if not self.live or self._live is not None:
+            return
+        if self._bars is None:
+            from .progress import LiveTransfers  # brings rich along, which only a terminal needs
+
+            self._bars = LiveTransfers(self._out)
+        self._bars.show(event)
+        if self._bars.over:
+            self._leave_bars()
+
+    def _leave_bars(self) -> None:
+        if self._bars is not None:
+            bars, self._bars = self._bars, None
+            bars.close()
+
     def _failed(self, event: events.Failed) -> None:
+        self._leave_bars()
         self._close_sections()
         self._stop_following()
         error_text.show(event.error, self._err)
@@ -236,5 +261,5 @@ class TextReport:
     def _valid(self, event: events.Valid) -> None:
         self._say(f"{event.path} is valid.")
 
-    def _finished(self, _event: events.Finished) -> None:
-        """An exit code says enough."""
+    def _nothing(self, _event: events.Event) -> None:
+        """What is for programs only, and the end: an exit code says enough."""

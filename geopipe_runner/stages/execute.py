@@ -7,8 +7,9 @@ from ..aws.polling import TimedOut
 from ..errors import AwsError, ExecutionFailed, RefusedError
 from ..failure_codes import Failure
 from ..jobs import JOBS
-from ..pipeline import execution, failure, request, results
-from ..pipeline.execution import ExecutionView
+from ..pipeline import definition as definitions
+from ..pipeline import execution, failure, parquet, request, results
+from ..pipeline.execution import Asked, ExecutionView
 from ..pipeline.run import new_run_id
 from ..reconcile.model import Action, Plan
 from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
@@ -62,7 +63,7 @@ def run_pipeline(work: Work, found: ExecutionView | None) -> None:
         pause *= 2  # each try is paid for
         run_id = new_run_id()
         ended = _run(work, run_id, None)
-    _show_results(work, run_id)
+    show_results(work, run_id)
     work.report.tell(StudioInstructions(work.config.pipeline.name, work.config.region))
 
 
@@ -71,7 +72,7 @@ def go_on_with(work: Work, found: ExecutionView) -> None:
     ended = _run(work, found.run_id, found)
     if not ended.succeeded:
         raise explaining.error(work, execution.view(work.aws, ended.arn, with_steps=True))
-    _show_results(work, found.run_id)
+    show_results(work, found.run_id)
     work.report.tell(StudioInstructions(work.config.pipeline.name, work.config.region))
 
 
@@ -86,7 +87,8 @@ def _start_beside(work: Work, others: list[ExecutionView]) -> bool:
 def _run(work: Work, run_id: str, found: ExecutionView | None) -> ExecutionView:
     arn = found.arn if found else _start(work, run_id)
     work.state.running = arn
-    work.report.tell(ExecutionStarted(arn, run_id, resumed=found is not None))
+    asked = _asked_before(work, arn) if found else _asked(work, run_id)
+    work.report.tell(ExecutionStarted(arn, run_id, found is not None, asked))
     ended = _follow(work, arn)
     work.state.running = ""
     work.report.tell(ExecutionEnded(ended))
@@ -102,9 +104,21 @@ def _only_early(work: Work, failed: ExecutionView) -> bool:
 
 
 def _start(work: Work, run_id: str) -> str:
+    return execution.start(work.aws, work.config.pipeline.name, run_id, _asked(work, run_id).parameters)
+
+
+def _asked(work: Work, run_id: str) -> Asked:
     definition = work.blueprint.deployment.artifacts.definition or {}
     parameters = request.parameters(work.blueprint.deployment, definition, run_id)
-    return execution.start(work.aws, work.config.pipeline.name, run_id, parameters)
+    return Asked(parameters, definitions.outline(definition))
+
+
+def _asked_before(work: Work, arn: str) -> Asked:
+    """What somebody else's execution may hide from us is missing in the report, and nowhere else."""
+    try:
+        return execution.asked(work.aws, arn)
+    except AWS_ERRORS:
+        return Asked()
 
 
 def _follow(work: Work, arn: str) -> ExecutionView:
@@ -116,7 +130,7 @@ def _follow(work: Work, arn: str) -> ExecutionView:
             every=settings.poll_interval,
             within=settings.timeout,
             with_steps=work.options.with_steps,
-            seen=lambda view: work.report.tell(ExecutionSeen(view)),
+            seen=lambda view: work.report.tell(ExecutionSeen(view, _job_state(work, view))),
         )
     except TimedOut:
         raise _too_long(work, arn) from None
@@ -127,6 +141,16 @@ def _follow(work: Work, arn: str) -> ExecutionView:
             f"The AWS credentials expired while waiting: {error}",
             f"The execution {arn} goes on. Renew them and run the same command again: it resumes there.",
         ) from None
+
+
+def _job_state(work: Work, view: ExecutionView) -> str:
+    """For whoever watches; an execution is followed also where its job may not be looked at."""
+    if not work.options.with_job or work.config.job.custom or not view.outputs:
+        return ""
+    try:
+        return JOBS[work.config.job.kind].state(work.aws, view.outputs)
+    except AWS_ERRORS:
+        return ""
 
 
 def _too_long(work: Work, arn: str) -> ExecutionFailed:
@@ -140,12 +164,23 @@ class CredentialsExpired(AwsError):  # noqa: N818 - the name of an event
     """We may not look any more; what runs, runs on."""
 
 
-def _show_results(work: Work, run_id: str) -> None:
-    config = work.config
-    job = JOBS[config.job.kind]
+def show_results(work: Work, run_id: str) -> None:
+    """Show a run's results and, where that is asked for, save them. Raises AwsError when some are missing."""
+    config, folder = work.config, work.options.output_dir
+    job, rows = JOBS[config.job.kind], config.output.preview_rows
     prefix = job.output_prefix(work.blueprint.deployment, run_id)
-    keys = results.find(work.aws, config.bucket.name, prefix, job.results)
-    read = results.read(
-        work.aws, config.bucket.name, keys, job.results, config.output.preview_rows, work.options.output_dir
-    )
-    work.report.tell(ResultsRead(read))
+    try:
+        files = results.find(work.aws, config.bucket.name, prefix, job.results)
+    except results.NoResultsError:
+        if job.results.needed:
+            raise
+        work.report.tell(Note(f"There is no CSV file below s3://{config.bucket.name}/{prefix}: no results to show."))
+        return
+    if folder is None:
+        work.report.tell(ResultsRead(results.show(work.aws, files, job.results, rows)))
+        return
+    points = job.points(config.job)
+    saved = results.save(work.aws, files, job.results, rows, folder, points, work.watch)
+    work.report.tell(ResultsRead(saved))
+    if not parquet.available():
+        work.report.tell(Note(parquet.HOW_TO_GET))

@@ -1,4 +1,4 @@
-"""The verbs on executions that are there already: show, follow to the end, stop, try again, rescue, read the log.
+"""The verbs on executions that are there already: show, follow to the end, stop, try again, rescue, log, results.
 
 Nothing is kept on this machine: an execution is found by the pipeline's name, and told by its ARN or its run id.
 """
@@ -15,6 +15,7 @@ from ..errors import AwsError, RefusedError, UsageError
 from ..jobs import JOBS
 from ..pipeline import execution
 from ..pipeline.execution import EXECUTION_STATES, ExecutionView, StepView
+from ..pipeline.run import is_run_id
 from ..report.events import CallbackWaiting, ExecutionShown, LogRead, Note
 from . import execute, explaining
 from .stopping import stop_one
@@ -91,6 +92,26 @@ def log(work: Work, wanted: str | None) -> None:
     until = ended if EXECUTION_STATES.terminal(found.status) else None
     lines = execution.log_lines(work.aws, work.config.function.log_group, found.started, _ALL_LINES, until)
     work.report.tell(LogRead(found.arn, lines))
+
+
+def results(work: Work, wanted: str | None) -> None:
+    """Show the results of an execution anew, and save them where that is asked for.
+
+    Raises UsageError when there is none that can have left any.
+    """
+    found = find(work, wanted) if wanted else _latest_with_results(work)
+    if not found.succeeded or not is_run_id(found.run_id):
+        why = "was not started by geopipe" if found.succeeded else f"is {found.status}"
+        raise UsageError(f"Execution {found.arn} {why}: there are no results to be found.")
+    asked = execution.asked(work.aws, found.arn) if work.options.output_dir else None
+    work.report.tell(ExecutionShown(_with_steps(work, found), (), asked=asked))
+    execute.show_results(work, found.run_id)
+
+
+def _latest_with_results(work: Work) -> ExecutionView:
+    """The latest that succeeded, or the latest of all, which says why there are none."""
+    every = execution.every(work.aws, work.config.pipeline.name)
+    return next((one for one in every if one.succeeded and is_run_id(one.run_id)), None) or find(work, None)
 
 
 def find(work: Work, wanted: str | None) -> ExecutionView:

@@ -10,7 +10,7 @@ from ..aws.retry import Patience
 from ..config.model import CleanupPolicy, Config
 from ..reconcile.applier import Progress
 from ..reconcile.blueprint import Blueprint
-from ..report.events import Report
+from ..report.events import Report, Transferred
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -34,6 +34,8 @@ class Options:
     """Delete what earlier configurations left behind, without asking."""
     with_steps: bool = False
     """Someone watches the steps, so they are read at each poll."""
+    with_job: bool = False
+    """Someone watches the job too."""
 
     def cleanup_policy(self, config: Config) -> CleanupPolicy:
         """The policy that holds."""
@@ -60,3 +62,7 @@ class Work:
     aws: Aws
     blueprint: Blueprint
     state: State
+
+    def watch(self, what: str, done: int, total: int) -> None:
+        """Tells how far a large transfer is."""
+        self.report.tell(Transferred(what, done, total))

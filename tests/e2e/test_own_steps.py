@@ -105,9 +105,9 @@ def logged(standing: Standing) -> list[dict[str, Any]]:
 
 
 def test_the_readme_says_how_to_run_it(workplace: Workplace) -> None:
-    blocks = re.findall(r"```\n(.*?)```", (EXAMPLE / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", (EXAMPLE / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     program, *arguments = shlex.split(blocks[0])
-    assert program == "python"
+    assert program == ".venv/bin/python"
     out = workplace.folder / "out"
     done = subprocess.run(
         [sys.executable, *arguments, "--output-dir", str(out)], cwd=ROOT, capture_output=True, text=True, timeout=90

@@ -107,3 +107,13 @@ def test_assuming_a_role_needs_the_role_and_its_trust(endpoint: Emulator, iam: A
     # Our own services act for their principal, which they have checked.
     internal = endpoint.server.environment.client("sts")
     assert internal.assume_role(RoleArn=arn("ForLambda"), RoleSessionName="worker")["Credentials"]["SessionToken"]
+
+
+def test_a_role_is_taken_out_of_an_instance_profile_once(iam: Any) -> None:
+    iam.create_role(RoleName="Profiled", AssumeRolePolicyDocument=trust({"Service": "ec2.amazonaws.com"}))
+    iam.create_instance_profile(InstanceProfileName="Profile")
+    both = {"InstanceProfileName": "Profile", "RoleName": "Profiled"}
+    assert code_of(iam.remove_role_from_instance_profile, **both) == "NoSuchEntity"
+    iam.add_role_to_instance_profile(**both)
+    iam.remove_role_from_instance_profile(**both)
+    assert code_of(iam.remove_role_from_instance_profile, **both) == "NoSuchEntity"

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {"kinds", "aws", "config", "errors", "failure_codes"},
     "reconcile": {"kinds", "aws", "config", "errors", "failure_codes"},
     "pipeline": {"jobs", "kinds", "aws", "config", "errors", "failure_codes"},
-    "report": {"reconcile", "pipeline", "kinds", "aws", "config", "errors", "failure_codes"},
+    "report": {"reconcile", "pipeline", "kinds", "aws", "config", "errors", "__version__", "failure_codes"},
     "stages": {"report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors", "failure_codes"},
     "hello": set(),
     "scenario": {"hello", "stages", "report", "reconcile", "pipeline", "jobs", "kinds", "aws", "config", "errors"},

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from geopipe_runner.errors import TemplateError
 from geopipe_runner.kinds.sagemaker_pipeline import normalise_definition
-from geopipe_runner.pipeline.definition import MAX_BYTES, check, declared_parameters, problems, references, serialised
+from geopipe_runner.pipeline.definition import (
+    MAX_BYTES,
+    check,
+    declared_parameters,
+    outline,
+    problems,
+    references,
+    serialised,
+)
 
 SAMPLE: dict[str, Any] = {
     "Version": "2020-12-01",
@@ -406,3 +414,18 @@ def test_references_of_a_branch_belong_to_its_steps() -> None:
 def test_declared_parameters() -> None:
     assert declared_parameters(SAMPLE) == ("role", "queue")
     assert declared_parameters({}) == ()
+
+
+def test_an_outline_names_what_goes_before_each_step() -> None:
+    """Explicitly, by reference, and as a branch of a condition; in the order of the definition."""
+    branch = {"Name": "other", "Type": "Fail", "DependsOn": ["start"]}
+    condition = {**CONDITION, "Arguments": {**CONDITION["Arguments"], "ElseSteps": [branch]}}
+    definition = {**SAMPLE, "Steps": [*SAMPLE["Steps"], condition]}
+    found = {step.name: step for step in outline(definition)}
+    assert list(found) == ["start", "wait", "decide", "inner", "other"]
+    assert (found["start"].kind, found["start"].depends_on) == ("Lambda", ())
+    assert found["wait"].depends_on == ("start",)
+    assert found["decide"].depends_on == ("wait",)
+    assert found["inner"].depends_on == ("decide",)
+    assert found["other"].depends_on == ("decide", "start")
+    assert outline({}) == ()

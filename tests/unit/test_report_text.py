@@ -107,7 +107,8 @@ def test_a_resumed_execution_is_no_new_one() -> None:
 
 def test_results() -> None:
     rows = (("1", "2", "USA"), ("3", "a, b", ""))
-    results = Results("bucket", ("o/results_0.csv",), ("x", "y", "z"), rows, 1234, 1200, Path("/tmp/results.csv"))
+    saved = (Path("/tmp/results.csv"), Path("/tmp/results.geojson"))
+    results = Results("bucket", ("o/results_0.csv",), ("x", "y", "z"), rows, 1234, 1200, saved[0], 99, saved)
     assert Screen().tell(events.ResultsRead(results)) == [
         "Getting output results bucket.",
         "        Output file: o/results_0.csv",
@@ -117,8 +118,28 @@ def test_results() -> None:
         '        3,"a, b",',
         "",
         "        1,234 rows, 1,200 of them Valid Data.",
-        "        Saved as /tmp/results.csv.",
+        "        Saved as /tmp/results.csv, /tmp/results.geojson.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "valid", "size", "said"),
+    [
+        (1234, 1200, 50_000, "1,234 rows, 1,200 of them Valid Data."),
+        (1234, None, 50_000, "1,234 rows."),
+        (None, None, 212_345_678, "The first 1 rows of 212 MB; --output-dir DIR fetches, counts and saves them all."),
+        (None, None, 999_600_000, "The first 1 rows of 1000 MB; --output-dir DIR fetches, counts and saves them all."),
+        (
+            None,
+            None,
+            1_250_000_000,
+            "The first 1 rows of 1.25 GB; --output-dir DIR fetches, counts and saves them all.",
+        ),
+    ],
+)
+def test_a_result_says_how_much_there_is(rows: int | None, valid: int | None, size: int, said: str) -> None:
+    results = Results("bucket", ("k",), ("x",), (("1",),), rows, valid, None, size)
+    assert Screen().tell(events.ResultsRead(results))[-1] == f"        {said}"
 
 
 def test_a_failure_goes_to_the_error_stream_after_what_was_done() -> None:
@@ -175,6 +196,8 @@ def test_every_event_can_be_told() -> None:
         events.CallbackWaiting("arn", "step", None, "job IN_PROGRESS", None),
         events.LogRead("arn", ("a line",)),
         events.ResultsRead(Results("b", (), (), (), 0, 0, None)),
+        events.Transferred("Uploading x", 1, 2),
+        events.Connected(shipped(), deployment().account),
         events.StudioInstructions("p", "r"),
         events.Failed(AwsError("x")),
         events.CleanupBegins(),

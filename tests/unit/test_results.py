@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geopipe_runner.errors import AwsError
+from geopipe_runner.jobs.base import PointColumns
 from geopipe_runner.jobs.reverse_geocoding import ReverseGeocoding
-from geopipe_runner.pipeline import results
+from geopipe_runner.pipeline import results, saving
 
 FORMAT = ReverseGeocoding.results
 HEADER = "Longitude,Latitude,reverse_geo.country,reverse_geo.status\n"
+POINTS = PointColumns("Longitude", "Latitude")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -31,6 +33,7 @@ class Bucket:
     def __init__(self, objects: dict[str, bytes], piece: int = 7) -> None:
         self.objects = objects
         self.piece = piece
+        self.fetched: list[int] = []
 
     def client(self, _service: str) -> Bucket:
         return self
@@ -42,10 +45,22 @@ class Bucket:
         yield {}
         for age, key in enumerate(self.objects):
             if key.startswith(Prefix):
-                yield {"Contents": [{"Key": key, "LastModified": START + timedelta(seconds=age)}]}
+                written = START + timedelta(seconds=age)
+                yield {"Contents": [{"Key": key, "LastModified": written, "Size": len(self.objects[key])}]}
 
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-        return {"Body": Pieces(io.BytesIO(self.objects[Key]), self.piece)}
+    def get_object(
+        self,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Range: str = "bytes=0-",  # noqa: N803
+        IfMatch: str = "etag",  # noqa: N803
+    ) -> dict[str, Any]:
+        first, last = Range.removeprefix("bytes=").split("-")
+        part = self.objects[Key][int(first) : int(last) + 1 if last else None]
+        assert part or not last, "S3 refuses a range behind the end"
+        assert IfMatch == "etag"
+        self.fetched.append(len(part))
+        return {"Body": Pieces(io.BytesIO(part), self.piece), "ETag": "etag"}
 
 
 class Pieces:
@@ -55,8 +70,8 @@ class Pieces:
         self.body = body
         self.piece = piece
 
-    def read(self, size: int) -> bytes:
-        found: bytes = self.body.read(min(size, self.piece))
+    def read(self, size: int | None = None) -> bytes:
+        found: bytes = self.body.read(size if size is None else min(size, self.piece))
         return found
 
 
@@ -66,12 +81,15 @@ def read(*files: bytes | str, preview: int = 5, save_to: Path | None = None, pie
         for number, file in enumerate(files)
     }
     aws: Any = Bucket(objects, piece)
-    return results.read(aws, "bucket", tuple(objects), FORMAT, preview, save_to)
+    there = results.ResultFiles("bucket", tuple(objects), tuple(map(len, objects.values())))
+    if save_to is None:
+        return results.show(aws, there, FORMAT, preview)
+    return results.save(aws, there, FORMAT, preview, save_to, POINTS)
 
 
 def find(*keys: str) -> tuple[str, ...]:
     aws: Any = Bucket(dict.fromkeys(keys, b""))
-    return results.find(aws, "bucket", "output/run/", FORMAT)
+    return results.find(aws, "bucket", "output/run/", FORMAT).keys
 
 
 def test_rows_are_counted_and_the_first_kept() -> None:
@@ -146,17 +164,17 @@ def test_without_a_status_no_row_is_valid() -> None:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     class Endless(Bucket):
         def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-            return {"Body": Rows(80_000)}
+            return {"Body": Rows(40_000)}
 
     aws: Any = Endless({})
+    saving.formats()  # pyarrow itself is not what grows
     tracemalloc.start()
-    found = results.read(aws, "bucket", ("k",), FORMAT, 5, tmp_path)
+    found = results.save(aws, results.ResultFiles("bucket", ("k",), (1,)), FORMAT, 5, tmp_path, POINTS)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    size = (tmp_path / "results.csv").stat().st_size
-    assert found.rows == found.valid == 80_000
-    assert size > 6_000_000
-    assert peak < 4_000_000
+    assert found.rows == found.valid == 40_000
+    assert sum(path.stat().st_size for path in found.files) > 10_000_000
+    assert peak < 8_000_000  # a few thousand rows of Python objects
 
 
 class Rows:
@@ -215,18 +233,19 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("rows", [1, 3_000, 100_000])
 def test_a_file_that_does_not_fit_is_told_and_nothing_is_left(tmp_path: Path, rows: int) -> None:
     content = HEADER + "1,2,USA,Valid Data\n" * rows
-    with files_no_larger_than(50), pytest.raises(AwsError, match=r"Cannot write .*results.csv: File too large"):
+    with files_no_larger_than(50), pytest.raises(AwsError, match=r"Cannot write .*results[.].*: File too large"):
         read(content, save_to=tmp_path, piece=1 << 20)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_of_before_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     read(HEADER + "1,2,USA,Valid Data\n", save_to=tmp_path)
-    before = (tmp_path / "results.csv").read_bytes()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {"results.csv", "results.geojson"} <= set(before)
     with pytest.raises(AwsError, match="no CSV"):
         read(HEADER + "x" * 200_000, save_to=tmp_path, piece=1 << 20)
-    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
-    assert (tmp_path / "results.csv").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(before)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_files_of_the_newest_export_are_found() -> None:

@@ -1,0 +1,159 @@
+"""`run.json`: what it says of each event, and that it is written whole, whatever happened."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runner_fakes import deployment, shipped, thing
+
+from geopipe_runner.errors import AwsError, ExecutionFailed
+from geopipe_runner.failure_codes import Failure
+from geopipe_runner.pipeline.definition import StepOutline
+from geopipe_runner.pipeline.execution import Asked, ExecutionView, StepView
+from geopipe_runner.pipeline.results import Results
+from geopipe_runner.reconcile.applier import Outcome
+from geopipe_runner.reconcile.model import Action, Plan, Step
+from geopipe_runner.report import events
+from geopipe_runner.report.record import RunRecord
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = Plan((Step(thing("a"), Action.CREATE),))
+STEP = StepView("one", "Lambda", "Succeeded", START, START, outputs={"x": "y"}, token="a-callback-token")
+ASKED = Asked(
+    {"plain": "1", "db_password": "hush", "API_KEY": "hush", "oauth.auth": "hush", "author": "me"},
+    (StepOutline("one", "Lambda", ()), StepOutline("two", "Callback", ("one",))),
+)
+
+
+def heard(folder: Path, *told: events.Event) -> Any:
+    """What the file says after these events and the end of the command."""
+    moments = iter(START + timedelta(seconds=number) for number in range(9))
+    record = RunRecord(folder, Path("config/x.yaml"), lambda: next(moments))
+    for event in (*told, events.Finished(0)):
+        record.hear(event)
+    assert [path.name for path in folder.iterdir()] == ["run.json"]
+    document = json.loads((folder / "run.json").read_text("utf-8"))
+    assert document == record.document
+    return document
+
+
+def started(arn: str = "arn:e") -> events.ExecutionStarted:
+    return events.ExecutionStarted(arn, "the-run", resumed=False, asked=ASKED)
+
+
+def test_a_command_that_came_to_nothing(tmp_path: Path) -> None:
+    document = heard(tmp_path)
+    assert (document["version"], document["config"]) == (1, "x.yaml")
+    assert (document["began"], document["ended"]) == ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00")
+    nothing = ("deployment", "account_id", "region", "endpoint", "run_id", "execution_arn", "status", "plan")
+    assert {document[name] for name in (*nothing, "results", "failure", "remaining")} == {None}
+    assert [document[name] for name in ("applied", "definition", "steps", "parameters", "notes")] == [
+        [],
+        [],
+        [],
+        {},
+        [],
+    ]
+
+
+def test_the_plan_and_what_was_done(tmp_path: Path) -> None:
+    planned = events.Planned(shipped(), deployment().account, PLAN)
+    done = events.StepDone(Outcome(PLAN.steps[0], "id-a"))
+    document = heard(tmp_path, planned, events.Note("wait"), done, events.Complete(PLAN.steps))
+    assert (document["deployment"], document["account_id"], document["region"]) == (
+        "local",
+        "123456789012",
+        "us-west-2",
+    )
+    assert document["plan"]["summary"]["create"] == 1
+    assert document["applied"] == [
+        {"key": "a", "kind": "thing", "name": "a", "group": "queue", "action": "create", "identity": "id-a"}
+    ]
+    assert document["notes"] == ["wait"]
+    assert [resource["key"] for resource in document["remaining"]] == ["a"]
+
+
+def test_without_a_plan_the_place_is_known_too(tmp_path: Path) -> None:
+    document = heard(tmp_path, events.Connected(shipped(), deployment().account))
+    assert (document["deployment"], document["config"], document["plan"]) == ("local", "local.yaml", None)
+
+
+def test_an_execution_without_its_secrets(tmp_path: Path) -> None:
+    document = heard(
+        tmp_path,
+        started(),
+        events.ExecutionSeen(ExecutionView("arn:e", "Executing", "the-run", steps=(STEP,))),
+        events.ExecutionEnded(ExecutionView("arn:e", "Succeeded", "the-run")),
+    )
+    assert (document["run_id"], document["execution_arn"], document["status"]) == ("the-run", "arn:e", "Succeeded")
+    assert document["parameters"] == {
+        "plain": "1",
+        "db_password": "(hidden)",
+        "API_KEY": "(hidden)",
+        "oauth.auth": "(hidden)",
+        "author": "me",
+    }
+    assert document["definition"][1] == {"name": "two", "type": "Callback", "depends_on": ["one"]}
+    (step,) = document["steps"]
+    assert (step["name"], step["outputs"]) == ("one", {"x": "y"})
+    text = (tmp_path / "run.json").read_text()
+    assert "a-callback-token" not in text and "hush" not in text
+
+
+def test_a_second_try_is_the_one_that_counts(tmp_path: Path) -> None:
+    seen = events.ExecutionEnded(ExecutionView("arn:e", "Failed", "the-run", steps=(STEP,)))
+    document = heard(tmp_path, started(), seen, started("arn:second"))
+    assert (document["execution_arn"], document["status"], document["steps"]) == ("arn:second", "Executing", [])
+
+
+def test_an_execution_looked_at_anew(tmp_path: Path) -> None:
+    view = ExecutionView("arn:e", "Succeeded", "the-run", steps=(STEP,))
+    document = heard(tmp_path, events.ExecutionShown(view, (), asked=ASKED))
+    assert (document["run_id"], document["status"], len(document["steps"])) == ("the-run", "Succeeded", 1)
+    assert len(document["definition"]) == 2
+
+
+def test_results_without_their_rows(tmp_path: Path) -> None:
+    files = (Path("out/results.csv"), Path("out/results.geojson"))
+    results = Results("b", ("k",), ("x",), (("1",),), 1, 1, files[0], 99, files)
+    assert heard(tmp_path, events.ResultsRead(results))["results"] == {
+        "bucket": "b",
+        "keys": ["k"],
+        "size": 99,
+        "header": ["x"],
+        "rows": 1,
+        "valid": 1,
+        "saved": "out/results.csv",
+        "files": ["out/results.csv", "out/results.geojson"],
+    }
+
+
+def test_the_first_failure_is_the_one_that_counts(tmp_path: Path) -> None:
+    failure = Failure("job-failed", "it broke", "one", "no disk", ("line",))
+    first = events.Failed(ExecutionFailed("the message", "", failure))
+    document = heard(tmp_path, first, events.Failed(AwsError("while cleaning up")))
+    assert document["failure"] == {
+        "code": "job-failed",
+        "step": "one",
+        "reason": "it broke",
+        "job_error": "no disk",
+        "log_lines": ["line"],
+        "advice": failure.advice,
+    }
+
+
+def test_a_failure_without_a_code(tmp_path: Path) -> None:
+    failure = heard(tmp_path, events.Failed(AwsError("no credentials", "log in")))["failure"]
+    assert (failure["code"], failure["reason"], failure["advice"]) == ("", "no credentials", "log in")
+
+
+def test_a_record_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    record = RunRecord(tmp_path / "file", Path("x.yaml"))
+    with pytest.raises(AwsError, match=r"Cannot write .*run\.json") as caught:
+        record.hear(events.Finished(0))
+    assert caught.value.hint == "Name another --output-dir."
