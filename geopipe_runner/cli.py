@@ -64,6 +64,8 @@ def _answered(arguments: list[str]) -> int:
 
 def _make_report(parsed: argparse.Namespace) -> Report:
     """Text or JSON on standard output, and those that listen in. Characters an encoding lacks are replaced."""
+    from .report.events import Note
+    from .report.files import RunFiles
     from .report.json_lines import JsonReport
     from .report.record import RunRecord
     from .report.several import Listener, PlanFile, Several
@@ -79,7 +81,8 @@ def _make_report(parsed: argparse.Namespace) -> Report:
     if getattr(parsed, "plan_out", None):
         listeners.append(PlanFile(parsed.plan_out))
     if getattr(parsed, "output_dir", None):
-        listeners.append(RunRecord(parsed.output_dir, Path(parsed.config)))
+        record = RunRecord(Path(parsed.config))
+        listeners.append(RunFiles(parsed.output_dir, record, lambda text: first.tell(Note(text))))
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         listeners.append(JobSummary(Path(os.environ["GITHUB_STEP_SUMMARY"])))
     return Several(first, *listeners) if listeners else first
@@ -98,8 +101,7 @@ def _reported(parsed: argparse.Namespace, report: Report) -> int:
         report.close()
     try:
         report.tell(Finished(code))
-    except GeopipeError as error:  # a listener could not write what it has collected
-        complain(str(error))
+    except GeopipeError as error:  # a listener could not write what it has collected, which has been told
         return code or error.exit_code
     return code
 

@@ -15,8 +15,11 @@ from .table import Point, Properties, Table
 HOW_TO_GET = "results.parquet is not written: it needs the extra `parquet` (pip install 'geopipe[parquet]')."
 
 _ROWS_AT_ONCE = 4_096
-"""So many rows exist as Python objects at a time."""
-_BATCHES_IN_A_GROUP = 16
+_CHARACTERS_AT_ONCE = 1 << 20
+"""So much exists as Python objects at a time, whichever comes first."""
+_ROWS_IN_A_GROUP = 8 * _ROWS_AT_ONCE
+_BYTES_IN_A_GROUP = 1 << 24
+"""So much exists as Arrow's columns; with larger groups, writing takes several times their size more."""
 _POINT = struct.Struct("<BIdd")
 _LITTLE_ENDIAN, _WKB_POINT = 1, 1
 _GEO = {
@@ -42,6 +45,7 @@ class Parquet:
     def __init__(self, file: IO[bytes], table: Table) -> None:
         self._arrow: Any = import_module("pyarrow")
         self._rows: list[tuple[Any, ...]] = []
+        self._characters = 0
         self._batches: list[Any] = []
         text, binary = self._arrow.string(), self._arrow.binary()
         fields = [*((name, text) for name in table.names), ("geometry", binary)]
@@ -51,10 +55,10 @@ class Parquet:
     def add(self, point: Point | None, properties: Properties) -> None:
         """One row."""
         self._rows.append((*properties, point and _POINT.pack(_LITTLE_ENDIAN, _WKB_POINT, *point)))
-        if len(self._rows) == _ROWS_AT_ONCE:
+        self._characters += sum(map(len, filter(None, properties)))
+        if len(self._rows) >= _ROWS_AT_ONCE or self._characters >= _CHARACTERS_AT_ONCE:
             self._pack()
-        if len(self._batches) == _BATCHES_IN_A_GROUP:
-            self._write()
+            self._write_when_full()
 
     def end(self) -> None:
         """No row follows."""
@@ -70,6 +74,12 @@ class Parquet:
         arrays = [self._arrow.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         self._batches.append(self._arrow.record_batch(arrays, schema=self._schema))
         self._rows.clear()
+        self._characters = 0
+
+    def _write_when_full(self) -> None:
+        rows = sum(batch.num_rows for batch in self._batches)
+        if rows >= _ROWS_IN_A_GROUP or sum(batch.nbytes for batch in self._batches) >= _BYTES_IN_A_GROUP:
+            self._write()
 
     def _write(self) -> None:
         if not self._batches:

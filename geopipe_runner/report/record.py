@@ -1,15 +1,14 @@
-"""`run.json`: what a command did, as one document, beside the results it saved."""
+"""What a command did, as one document: the content of `run.json`, and what the reports are made from."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import AwsError, GeopipeError
+from ..errors import GeopipeError
 from ..pipeline.execution import Asked, ExecutionView
 from . import events
 from .documents import (
@@ -28,21 +27,15 @@ from .several import Listener
 VERSION = 1
 """Of the document's form; it grows by fields without a new one."""
 
-NAME = "run.json"
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 class RunRecord(Listener):
-    """Hears everything and writes `run.json` into `folder` when the command has finished, however it did.
+    """Hears everything. What never came about is null or empty: there is no plan where the credentials were wrong."""
 
-    What never came about is null or empty: there is no plan where the credentials were wrong.
-    """
-
-    def __init__(self, folder: Path, config: Path, clock: Callable[[], datetime] = _now) -> None:
-        self._folder = folder
+    def __init__(self, config: Path, clock: Callable[[], datetime] = _now) -> None:
         self._clock = clock
         self._document: Document = {
             "version": VERSION,
@@ -73,7 +66,7 @@ class RunRecord(Listener):
             events.ResultsRead: lambda e: self._document.update(results=results_document(e.results)),
             events.Failed: lambda e: self._failed(e.error),
             events.Complete: lambda e: self._document.update(remaining=resource_documents(e.remaining)),
-            events.Finished: self._finished,
+            events.Finished: lambda e: self._document.update(ended=self._clock().isoformat()),
         }
 
     @property
@@ -82,7 +75,7 @@ class RunRecord(Listener):
         return self._document
 
     def hear(self, event: events.Event) -> None:
-        """One event. Raises AwsError at the last one when the file cannot be written."""
+        """One event."""
         hearer = self._hearers.get(type(event))
         if hearer:
             hearer(event)
@@ -110,17 +103,6 @@ class RunRecord(Listener):
         """The first failure is the one that counts; what has no code has a reason, and advice."""
         if self._document["failure"] is None:
             self._document["failure"] = failure_document(error.failure) or _uncoded(error)
-
-    def _finished(self, _event: events.Finished) -> None:
-        self._document["ended"] = self._clock().isoformat()
-        path = self._folder / NAME
-        part = path.with_name(f".{NAME}.part")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            part.replace(path)
-        except OSError as error:
-            raise AwsError(f"Cannot write {path}: {error.strerror}.", "Name another --output-dir.") from None
 
 
 def _uncoded(error: GeopipeError) -> Document:

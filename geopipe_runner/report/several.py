@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..errors import AwsError
+from ..errors import AwsError, GeopipeError
 from ..reconcile.model import Step
 from .documents import plan_document
-from .events import Event, Planned, Report
+from .events import Event, Failed, Finished, Planned, Report
 
 
 class Several:
@@ -19,10 +19,27 @@ class Several:
         self._others = others
 
     def tell(self, event: Event) -> None:
-        """Everyone hears it."""
+        """Everyone hears it. Raises what a listener raises."""
+        if isinstance(event, Finished):
+            self._finish(event)
+            return
         self._first.tell(event)
         for other in self._others:
             other.hear(event)
+
+    def _finish(self, event: Finished) -> None:
+        """Listeners write when it is over, and may fail or have to say something, after which nothing may come."""
+        failed: list[GeopipeError] = []
+        for other in self._others:
+            try:
+                other.hear(event)
+            except GeopipeError as error:
+                failed.append(error)
+                self._first.tell(Failed(error))
+        code = event.exit_code or max((error.exit_code for error in failed), default=0)
+        self._first.tell(Finished(code))
+        if failed:
+            raise failed[0]
 
     def ask(self, question: str, about: Step | None = None) -> bool:
         """As the first does."""

@@ -15,12 +15,12 @@ class JobSummary(Listener):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._record = RunRecord(path.parent, path)  # never told of the end, so that it writes no file of its own
+        self._record = RunRecord(path)
 
     def hear(self, event: events.Event) -> None:
         """A file that cannot be written costs the summary, not the run."""
+        self._record.hear(event)
         if not isinstance(event, events.Finished):
-            self._record.hear(event)
             return
         text = markdown.render(self._record.document)
         if text.count("\n") > 1:  # more than the heading

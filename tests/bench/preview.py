@@ -48,7 +48,9 @@ def main() -> None:
         for name, arguments in commands.items():
             figures = [command(arguments) for _ in range(wanted.runs)]
             seconds = statistics.median(figure[0] for figure in figures)
-            print(f"{name:8} {seconds:6.2f} s (median of {wanted.runs}), peak {max(f[1] for f in figures):.0f} MB")
+            busy = statistics.median(figure[1] for figure in figures)
+            peak = max(figure[2] for figure in figures)
+            print(f"{name:8} {seconds:6.2f} s (median of {wanted.runs}; {busy:.2f} s of CPU), peak {peak:.0f} MB")
         for path in sorted((folder / "out").iterdir()):
             print(f"         {path.name} {path.stat().st_size / 1e6:.1f} MB")
 
@@ -95,15 +97,16 @@ def replace_result(url: str, path: Path, rows: int) -> int:
     return path.stat().st_size
 
 
-def command(arguments: list[Any]) -> tuple[float, float]:
-    """Run one command to its end; answers its seconds and the peak of its memory in MB."""
+def command(arguments: list[Any]) -> tuple[float, float, float]:
+    """Run one command to its end; answers its seconds, those of CPU among them, and the peak of its memory in MB."""
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, str(ROOT / "run.py"), *map(str, arguments)], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{arguments} ended with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024)
+    peak = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024)
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, peak
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from account import Inventory
 from checks import CheckError, require_equal
 from crash_world import World

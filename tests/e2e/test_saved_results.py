@@ -111,7 +111,7 @@ def test_a_failed_run_has_a_record_and_no_results(workplace: Workplace, standing
     source.write_text("lon,lat\n1,2\n")
     config = workplace.config(endpoint=standing.url, input={"source": str(source)})
     assert workplace.geopipe(config, *KEEP, "--output-dir", out).returncode == 3
-    assert [path.name for path in out.iterdir()] == ["run.json"]
+    assert not list(out.glob("results.*")) and not list(out.glob(".*"))
     record = _json(out / "run.json")
     assert (record["status"], record["results"]) == ("Failed", None)
     assert record["failure"]["code"] == "input-column-missing" and record["failure"]["reason"]
@@ -172,7 +172,7 @@ def test_a_save_that_is_broken_off_leaves_no_results(workplace: Workplace, stand
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert not list(out.glob("results.*"))
-    assert how == signal.SIGKILL or [path.name for path in out.iterdir()] == ["run.json"]
+    assert how == signal.SIGKILL or ((out / "run.json").exists() and not list(out.glob(".*")))
     _replace_result(standing, 1000)
     assert workplace.geopipe("results", config, "--output-dir", out).returncode == 0
     assert not list(out.glob(".*")) and len(_rows(out / "results.csv")) == 1000

@@ -21,10 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT), str(HERE), str(ROOT / "tests/e2e")]
 
-from watched_emulator import CONTROL, TRUTHS  # noqa: E402
-
 from e2e_world import Standing, Workplace  # noqa: E402
 from geopipe_runner.emulator.clients import INTERNAL_MARK  # noqa: E402
+from watched_emulator import CONTROL, TRUTHS  # noqa: E402
 
 FAULT_RATE = 0.2
 ROWS = 200

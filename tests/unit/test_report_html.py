@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,15 @@ def test_lines_that_are_broken_have_no_point(tmp_path: Path) -> None:
     (tmp_path / "results.geojson").write_text('{"type":"Feature",broken\n')
     found = points.read(tmp_path / "results.geojson")
     assert found and (found.rows, found.nowhere, found.longitude) == (1, 1, [])
+
+
+def test_the_world_lies_on_the_globe() -> None:
+    world = json.loads(Path(html.__file__).with_name("world.json").read_text("utf-8"))
+    assert len(world["polygons"]) > 1_000 and "public domain" in world["about"]
+    for ring in (ring for polygon in world["polygons"] for ring in polygon):
+        longitudes, latitudes = accumulate(ring[::2]), accumulate(ring[1::2])
+        assert len(ring) >= 6 and all(-9_000 <= latitude <= 9_000 for latitude in latitudes)
+        assert all(-54_000 <= longitude <= 54_000 for longitude in longitudes)  # shown on both sides of the date line
 
 
 # The rows

@@ -303,7 +303,17 @@ def test_parquet_is_written_in_groups(tmp_path: Path) -> None:
     aws: Any = Many({})
     results.save(aws, results.ResultFiles("b", ("k",), (1,)), FORMAT, 5, tmp_path, POINTS)
     file = parquet.ParquetFile(tmp_path / "results.parquet")
-    assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [65_536, 4_464]
+    groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert groups == [32_768, 32_768, 4_464]
+
+
+def test_a_group_of_wide_rows_has_fewer(tmp_path: Path, large: bytes) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is the extra `parquet`")
+    aws: Any = Bucket({"k": large * 2}, 1 << 20)
+    results.save(aws, results.ResultFiles("b", ("k",), (1,)), FORMAT, 5, tmp_path, POINTS)
+    file = parquet.ParquetFile(tmp_path / "results.parquet")
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    assert len(groups) > 1 and sum(group.num_rows for group in groups) == 2 * (SHORT + WIDE) + 1
 
 
 def test_an_empty_parquet_has_columns(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from geopipe_runner.pipeline.results import Results
 from geopipe_runner.reconcile.applier import Outcome
 from geopipe_runner.reconcile.model import Action, Plan, Step
 from geopipe_runner.report import events
+from geopipe_runner.report.files import RunFiles
 from geopipe_runner.report.record import RunRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,10 +33,13 @@ ASKED = Asked(
 def heard(folder: Path, *told: events.Event) -> Any:
     """What the file says after these events and the end of the command."""
     moments = iter(START + timedelta(seconds=number) for number in range(9))
-    record = RunRecord(folder, Path("config/x.yaml"), lambda: next(moments))
+    record, said = RunRecord(Path("config/x.yaml"), lambda: next(moments)), list[str]()
+    files = RunFiles(folder, record, said.append)
     for event in (*told, events.Finished(0)):
-        record.hear(event)
-    assert [path.name for path in folder.iterdir()] == ["run.json"]
+        files.hear(event)
+    names = {path.name for path in folder.iterdir()}
+    assert names - {"report.html"} == {"run.json", "report.md"}
+    assert str(folder / "run.json") in said[0] and ("report.html" in names) == (said[1:] == [])
     document = json.loads((folder / "run.json").read_text("utf-8"))
     assert document == record.document
     return document
@@ -153,7 +157,7 @@ def test_a_failure_without_a_code(tmp_path: Path) -> None:
 
 def test_a_record_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    record = RunRecord(tmp_path / "file", Path("x.yaml"))
-    with pytest.raises(AwsError, match=r"Cannot write .*run\.json") as caught:
-        record.hear(events.Finished(0))
+    files = RunFiles(tmp_path / "file", RunRecord(Path("x.yaml")), print)
+    with pytest.raises(AwsError, match=r"Cannot write into .*file") as caught:
+        files.hear(events.Finished(0))
     assert caught.value.hint == "Name another --output-dir."

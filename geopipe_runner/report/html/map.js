@@ -9,6 +9,7 @@
   const SMALL = 5; // the same for a group of one
   const REACH = 6; // the pointer is on a point this far from its edge, in pixels
   const MARKERS = ["triangle", "diamond", "square", "inverted_triangle"];
+  const WEIGHTS = { circle: 1, triangle: 1.35, diamond: 1.5, square: 1.05, inverted_triangle: 1.35 }; // so that all look alike large
   const SIGNS = {
     circle: "M1 6.5a5.5 5.5 0 1 0 11 0a5.5 5.5 0 1 0-11 0z", triangle: "M6.5 1L12.5 11.5H.5z",
     diamond: "M6.5 .5L11 6.5L6.5 12.5L2 6.5z", square: "M1.5 1.5H11.5V11.5H1.5z", inverted_triangle: "M6.5 12L.5 1.5H12.5z",
@@ -77,8 +78,7 @@
     others += good ? 0 : 1;
     const source = new Bokeh.ColumnDataSource({ data: { x: [], y: [], size: [] } });
     const dots = plot.scatter({ x: { field: "x" }, y: { field: "y" }, size: { field: "size" }, marker, source, line_width: 0.8, fill_alpha: 0.8 });
-    const weight = good ? 1 : 1.4; // a triangle fills less of its square than a circle, and these matter more
-    return { status, marker, name, weight, source, dots, shown: true, drawn: [] };
+    return { status, marker, name, weight: WEIGHTS[marker], source, dots, shown: true, drawn: [] };
   });
 
   function paint() {

@@ -11,10 +11,11 @@ import json
 import os
 import time
 
-import assignment
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+import assignment
 
 SHORT = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"})
 SAGEMAKER = boto3.client("sagemaker", config=SHORT)
