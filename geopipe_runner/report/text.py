@@ -43,6 +43,8 @@ class TextReport:
         self._lock = threading.RLock()
         self._sections: Sections | None = None
         self._following = False
+        self._status = ""
+        """The execution's, as last seen: the live view shows it at every look, lines above it tell its changes."""
         self._live: Any = None
         self._bars: Any = None
         self._renderers: dict[type, Callable[[Any], None]] = {
@@ -162,14 +164,16 @@ class TextReport:
             self._block("Starting pipeline execution.", f"        Execution started with ARN {event.arn}.")
         self._say(RULE)
         self._say("Waiting for pipeline execution to finish.")
-        self._following = True
+        self._following, self._status = True, ""
         if self.live:
             from .live import LiveSteps  # brings rich along, which only a terminal needs
 
             self._live = LiveSteps(self._out)
 
     def _execution_seen(self, event: events.ExecutionSeen) -> None:
-        self._say(f"        Execution status is {event.view.status}.")
+        if self._live is None or event.view.status != self._status:
+            self._say(f"        Execution status is {event.view.status}.")
+        self._status = event.view.status
         if self._live is not None:
             self._live.show(event.view, event.job)
 

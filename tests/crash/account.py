@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import botocore.config
+import botocore.exceptions
 
 _OF_THE_MOMENT = {
     "queue": {"CreatedTimestamp", "LastModifiedTimestamp"},
@@ -21,6 +22,8 @@ _OF_THE_MOMENT = {
 }
 """What differs between two equal things."""
 
+_GONE = {"NoSuchBucket", "NoSuchEntity", "QueueDoesNotExist", "ResourceNotFound", "ResourceNotFoundException"}
+_LOOKS = 10
 _OVER = {"COMPLETED", "FAILED", "STOPPED", "DELETED"}
 
 Inventory = Mapping[str, list[Any]]
@@ -60,7 +63,19 @@ class AccountView:
         return self._clients[service]
 
     def inventory(self) -> Inventory:
-        """All resources with their settings, kind by kind, without what is true for the moment only."""
+        """All resources with their settings, kind by kind, without what is true for the moment only.
+
+        Looks again where something went away between two looks at it.
+        """
+        for _ in range(_LOOKS):
+            try:
+                return self._look()
+            except botocore.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in _GONE:
+                    raise
+        return self._look()
+
+    def _look(self) -> Inventory:
         found = {
             "roles": self._roles(),
             "policies": self._policies(),

@@ -7,6 +7,7 @@ just what the next one may start from.
 from __future__ import annotations
 
 import subprocess
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +98,9 @@ class World:
         except (CheckError, subprocess.TimeoutExpired) as error:
             self.stop()
             return Verdict(point, reached, str(error))
+        except Exception:  # noqa: BLE001 - a look that failed is a failure to be told, and no reason to leave the rest
+            self.stop()
+            return Verdict(point, reached, traceback.format_exc())
         return Verdict(point, reached)
 
     def _settled(self, verdict: Verdict) -> Verdict:

@@ -1,6 +1,7 @@
 """Kills geopipe at every API call of a run and of a clean-up, and sees that the next command puts all right.
 
-    python tests/crash/harness.py [--workers 3] [--sample N --seed S] [--only run:sqs:CreateQueue:1:after:a]
+    python tests/crash/harness.py [--workers 3] [--sample N --seed S] [--skip-unchanged]
+                                   [--only run:sqs:CreateQueue:1:after:a]
 
 For each point, before and after each call: (a) the same command again, (b) the other one. A point that a command does
 not get to (polls vary in number) is tried all the same and counted. Prints one line per failure, with what it was, and
@@ -18,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from account import Inventory
@@ -35,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first = World(Path(folder) / "0")
         try:
             expected = first.undisturbed()
-            recorded = options.only or first.record()
+            points = _wanted(options.only, first) if options.only else first.record()
         finally:
             first.stop()
-        chosen = _chosen(recorded, options.sample, options.seed)
+        chosen = _chosen(points, options.sample, options.seed)
         _tell_points(chosen)
         verdicts = []
         for verdict in _verdicts(chosen, expected, options, Path(folder)):
@@ -57,8 +59,22 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a command that died before it changed anything is only seen to be such: nothing follows it",
     )
-    parser.add_argument("--only", type=parse, action="append", metavar="POINT", help="try this point; may be repeated")
+    parser.add_argument(
+        "--only", type=_point_or_pattern, action="append", metavar="POINT", help="this point, or all like 'run:sqs:*:a'"
+    )
     return parser
+
+
+def _point_or_pattern(text: str) -> str:
+    return text if "*" in text else str(parse(text))
+
+
+def _wanted(only: list[str], world: World) -> list[Point]:
+    """A point is tried even where no recording has it."""
+    patterns = [text for text in only if "*" in text]
+    recorded = world.record() if patterns else []
+    matching = [point for point in recorded if any(fnmatchcase(str(point), pattern) for pattern in patterns)]
+    return [*map(parse, sorted(set(only) - set(patterns))), *matching]
 
 
 def _chosen(points: list[Point], sample: int | None, seed: int) -> list[Point]:

@@ -8,7 +8,6 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -171,7 +170,6 @@ def test_texts_that_no_encoding_has(tmp_path: Path) -> None:
     assert html.write(dry() | {"notes": ["\ud800 lone"]}, tmp_path).read_text("utf-8").count("? lone") == 1
 
 
-@pytest.mark.skipif(find_spec("bokeh") is None, reason="needs the extra `report`")
 def test_the_real_library_draws_the_map(results: Path) -> None:
     shown = Page(html.write(succeeded(), results).read_text("utf-8"))
     assert html.available()

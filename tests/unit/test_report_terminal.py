@@ -103,6 +103,18 @@ def test_the_job_s_state_is_shown_while_it_runs(terminal: Reported) -> None:
     terminal.report.close()
 
 
+def test_a_status_is_said_when_it_changes_where_the_live_view_shows_it_anyway(terminal: Reported) -> None:
+    looks = [
+        events.ExecutionSeen(ExecutionView("arn:e", status, "run")) for status in ("Executing",) * 3 + ("Stopping",)
+    ]
+    begun = events.ExecutionStarted("arn:e", "run", resumed=False)
+    shown = terminal.tell(begun, *looks)
+    assert [shown.count(f"status is {status}.") for status in ("Executing", "Stopping")] == [1, 1]
+    terminal.report.close()
+    plain = Reported(io.StringIO()).tell(begun, *looks)
+    assert plain.count("status is Executing.") == 3
+
+
 def results(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...] = HEADER) -> Results:
     return Results("b", ("k",), header, rows, len(rows), len(rows), None)
 

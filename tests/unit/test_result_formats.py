@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 from test_results import FORMAT, HEADER, POINTS, Bucket, Rows, read
 
 from geopipe_runner.aws.transfer import WORTH_TELLING, Meter
@@ -280,7 +281,6 @@ def test_a_download_is_told_as_one_whole(tmp_path: Path, large: bytes) -> None:
 
 
 def test_parquet_has_the_same_rows(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is the extra `parquet`")
     saved(tmp_path, HEADER + '1.5,-2,"U\nS",Valid Data\nx,2,,Invalid\n1,2\n')
     file = parquet.ParquetFile(tmp_path / "results.parquet")
     geo = json.loads(file.schema_arrow.metadata[b"geo"])
@@ -294,7 +294,6 @@ def test_parquet_has_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_parquet_is_written_in_groups(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is the extra `parquet`")
 
     class Many(Bucket):
         def get_object(self, **wanted: Any) -> dict[str, Any]:
@@ -308,7 +307,6 @@ def test_parquet_is_written_in_groups(tmp_path: Path) -> None:
 
 
 def test_a_group_of_wide_rows_has_fewer(tmp_path: Path, large: bytes) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is the extra `parquet`")
     aws: Any = Bucket({"k": large * 2}, 1 << 20)
     results.save(aws, results.ResultFiles("b", ("k",), (1,)), FORMAT, 5, tmp_path, POINTS)
     file = parquet.ParquetFile(tmp_path / "results.parquet")
@@ -317,7 +315,6 @@ def test_a_group_of_wide_rows_has_fewer(tmp_path: Path, large: bytes) -> None:
 
 
 def test_an_empty_parquet_has_columns(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is the extra `parquet`")
     saved(tmp_path, HEADER)
     assert parquet.read_table(tmp_path / "results.parquet").column_names == [
         "reverse_geo.country",
@@ -326,15 +323,8 @@ def test_an_empty_parquet_has_columns(tmp_path: Path) -> None:
     ]
 
 
-@pytest.fixture
-def geopandas() -> Iterator[Any]:
-    yield pytest.importorskip("geopandas", reason="it is large, and reads back what others read")
-
-
 @pytest.mark.parametrize("name", ["results.geojson", "results.parquet"])
-def test_geopandas_reads_it_back(tmp_path: Path, geopandas: Any, name: str) -> None:
-    if name.endswith("parquet"):
-        pytest.importorskip("pyarrow", reason="pyarrow is the extra `parquet`")
+def test_geopandas_reads_it_back(tmp_path: Path, name: str) -> None:
     text = (
         HEADER
         + "".join(f"{row}.25,-{row % 90}.5,Land {row},Valid Data\n" for row in range(120))
