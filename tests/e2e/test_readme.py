@@ -98,5 +98,5 @@ def test_the_order_is_that_of_the_examples() -> None:
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in ("architecture", "failures"))])
 def test_every_link_into_the_project_leads_somewhere(page: str) -> None:
     place = (ROOT / page).parent
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / page).read_text())
+    links = re.findall(r"(?:\]\(|src=\")(?!https?://|#)([^)#\"]+)", (ROOT / page).read_text())
     assert [link for link in links if not (place / link).exists()] == []
