@@ -13,7 +13,7 @@ from ..aws.failures import reason
 from ..aws.retry import AnswerError
 from ..errors import AwsError, RefusedError, UsageError
 from ..jobs import JOBS
-from ..pipeline import execution
+from ..pipeline import control, execution
 from ..pipeline.execution import EXECUTION_STATES, ExecutionView, StepView
 from ..pipeline.run import is_run_id
 from ..report.events import CallbackWaiting, ExecutionShown, LogRead, Note
@@ -67,7 +67,7 @@ def retry(work: Work, wanted: str | None) -> None:
             f"Trying again cannot help: {hopeless}",
             f"A new job is needed: {work.options.program} run {work.config.path}",
         )
-    execution.retry(work.aws, found.arn)
+    control.retry(work.aws, found.arn)
     execute.go_on_with(work, execution.view(work.aws, found.arn, with_steps=False))
 
 
@@ -152,10 +152,10 @@ def _answer(work: Work, step: StepView, wanted: Rescue) -> str | None:
     """What was answered; None when nothing was. Raises AwsError when the answer was refused."""
     try:
         if wanted.fail is not None:
-            execution.answer_failure(work.aws, step.token, wanted.fail)
+            control.answer_failure(work.aws, step.token, wanted.fail)
             return "failure"
         if wanted.succeed:
-            execution.answer_success(work.aws, step.token)
+            control.answer_success(work.aws, step.token)
             return "success"
     except AnswerError as error:
         raise AwsError(f"The callback of step {step.name} could not be answered: {reason(error)}") from None

@@ -8,7 +8,7 @@ from ..aws.failures import AWS_ERRORS, reason
 from ..aws.polling import TimedOut
 from ..errors import AwsError
 from ..jobs import JOBS
-from ..pipeline import execution
+from ..pipeline import control, execution
 from ..pipeline.execution import EXECUTION_STATES, ExecutionView
 from ..pipeline.run import is_run_id
 from ..report.events import Note
@@ -40,7 +40,7 @@ def _stop_and_wait(work: Work, found: ExecutionView) -> None:
     patience = min(30.0, max(2.0, 5 * every))
     work.report.tell(Note(f"Stopping execution {found.arn}."))
     try:
-        execution.stop(work.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
+        control.stop(work.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
     except TimedOut:
         raise AwsError(
             f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s, so nothing was deleted.",

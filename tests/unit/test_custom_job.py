@@ -13,7 +13,7 @@ from geopipe_runner.config import load
 from geopipe_runner.config.model import S3Location
 from geopipe_runner.jobs import JOBS
 from geopipe_runner.kinds.base import differences
-from geopipe_runner.kinds.iam_policy import lambda_policy
+from geopipe_runner.kinds.grants import lambda_policy
 from geopipe_runner.kinds.policy_documents import document, normalise
 from geopipe_runner.pipeline import request
 from geopipe_runner.pipeline.template import render, variables

@@ -13,7 +13,7 @@ from runner_fakes import FakeTime, answer_error
 
 from geopipe_runner.aws.polling import TimedOut
 from geopipe_runner.aws.retry import Retrier
-from geopipe_runner.pipeline import execution
+from geopipe_runner.pipeline import control, execution
 from geopipe_runner.pipeline.execution import ExecutionView
 
 ARN = "arn:aws:sagemaker:us-west-2:123456789012:pipeline/p/execution/abcdefghijkl"
@@ -81,7 +81,7 @@ def start(fake: FakeSageMaker) -> str:
 
 
 def stop(fake: FakeSageMaker, within: float = 900) -> ExecutionView:
-    return execution.stop(fake.aws, ARN, every=1, patience=5, within=within)
+    return control.stop(fake.aws, ARN, every=1, patience=5, within=within)
 
 
 def test_starting_waits_for_a_new_role_with_the_same_token() -> None:

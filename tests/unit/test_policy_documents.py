@@ -13,7 +13,7 @@ from runner_fakes import FUNCTION_ARN, config, deployment
 
 from geopipe_runner.config.model import S3Location
 from geopipe_runner.kinds.base import differences
-from geopipe_runner.kinds.iam_policy import lambda_policy, sagemaker_policy
+from geopipe_runner.kinds.grants import lambda_policy, sagemaker_policy
 from geopipe_runner.kinds.policy_documents import document, normalise, to_json
 from geopipe_runner.reconcile.blueprint import draw
 
