@@ -5,12 +5,10 @@ BIN    := $(VENV)/bin
 PINS   := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: run extras test lint types unit crash-test storm-test browser-test pictures requirements clean
+.PHONY: run test lint types unit crash-test storm-test browser-test pictures requirements clean
 
 run: $(VENV)/.run  ## the whole scenario, offline
 	$(BIN)/python run.py config/local.yaml --non-interactive --cleanup=all
-
-extras: $(VENV)/.extras  ## what writes results.parquet and report.html
 
 test: lint types unit  ## what CI runs
 
@@ -42,9 +40,8 @@ resources/GeoSpatialPipeline.json: pipeline_templates/reverse_geocoding.json.j2 
 
 requirements: $(VENV)/.dev  ## renew the pins (hashes, no URLs)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile $(PINS) --extra emulator pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile $(PINS) --extra emulator --extra parquet --extra report -c requirements/run.txt pyproject.toml -o requirements/extras.txt
-	$(BIN)/uv pip compile $(PINS) --all-extras -c requirements/extras.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile $(PINS) --extra emulator --extra parquet --extra report pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile $(PINS) --all-extras -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -58,10 +55,6 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	touch $@
-
-$(VENV)/.extras: $(VENV)/.run requirements/extras.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/extras.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt

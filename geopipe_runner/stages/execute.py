@@ -13,7 +13,7 @@ from ..pipeline.execution import Asked, ExecutionView
 from ..pipeline.run import new_run_id
 from ..reconcile.model import Action, Plan
 from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
-from . import explaining
+from . import explaining, watching
 from .work import Work
 
 _RIGHTS = frozenset({"iam_role", "iam_policy"})
@@ -130,7 +130,7 @@ def _follow(work: Work, arn: str) -> ExecutionView:
             every=settings.poll_interval,
             within=settings.timeout,
             with_steps=work.options.with_steps,
-            seen=lambda view: work.report.tell(ExecutionSeen(view, _job_state(work, view))),
+            seen=lambda view: work.report.tell(ExecutionSeen(view, watching.job_state(work, view))),
         )
     except TimedOut:
         raise _too_long(work, arn) from None
@@ -141,16 +141,6 @@ def _follow(work: Work, arn: str) -> ExecutionView:
             f"The AWS credentials expired while waiting: {error}",
             f"The execution {arn} goes on. Renew them and run the same command again: it resumes there.",
         ) from None
-
-
-def _job_state(work: Work, view: ExecutionView) -> str:
-    """For whoever watches; an execution is followed also where its job may not be looked at."""
-    if not work.options.with_job or work.config.job.custom or not view.outputs:
-        return ""
-    try:
-        return JOBS[work.config.job.kind].state(work.aws, view.outputs)
-    except AWS_ERRORS:
-        return ""
 
 
 def _too_long(work: Work, arn: str) -> ExecutionFailed:

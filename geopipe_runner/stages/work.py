@@ -49,6 +49,8 @@ class State:
     progress: Progress = field(default_factory=Progress)
     running: str = ""
     """The ARN of the execution that goes on, as far as we know."""
+    input_size: str | None = None
+    """What is told of the input's size; None before it was looked at."""
 
 
 @dataclass(frozen=True)
