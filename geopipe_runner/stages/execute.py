@@ -10,10 +10,11 @@ from ..jobs import JOBS
 from ..pipeline import definition as definitions
 from ..pipeline import execution, failure, parquet, request, results
 from ..pipeline.execution import Asked, ExecutionView
-from ..pipeline.run import new_run_id
+from ..pipeline.run import is_run_id, new_run_id
 from ..reconcile.model import Action, Plan
 from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
 from . import explaining, watching
+from .stopping import stop_one
 from .work import Work
 
 _RIGHTS = frozenset({"iam_role", "iam_policy"})
@@ -22,9 +23,10 @@ _SHAPES_THE_RUN = frozenset({"input", "function", "pipeline"})
 
 
 def find_resumable(work: Work, plan: Plan) -> ExecutionView | None:
-    """The unfinished execution to go on with, looked for before anything is changed under it. Reads only.
+    """The unfinished execution to go on with, looked for before anything is changed under it.
 
-    Raises RefusedError beside a different one, unless told otherwise.
+    One of ours that a command before was stopping is seen to its end. Raises RefusedError beside a different one,
+    unless told otherwise.
     """
     pipeline = plan.step("pipeline")
     if work.options.start_new or pipeline is None or pipeline.action is Action.CREATE:
@@ -32,7 +34,10 @@ def find_resumable(work: Work, plan: Plan) -> ExecutionView | None:
     definition = work.blueprint.deployment.artifacts.definition or {}
     same = not any(step.writes and step.key in _SHAPES_THE_RUN for step in plan)
     others = []
-    for found in execution.unfinished(work.aws, work.config.pipeline.name):
+    for found in list(execution.unfinished(work.aws, work.config.pipeline.name)):
+        if found.status == "Stopping" and is_run_id(found.run_id):
+            stop_one(work, found)
+            continue
         wanted = request.parameters(work.blueprint.deployment, definition, found.run_id)
         if same and execution.is_same_work(work.aws, found, definition, wanted):
             return found

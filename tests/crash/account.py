@@ -22,7 +22,13 @@ _OF_THE_MOMENT = {
 }
 """What differs between two equal things."""
 
-_GONE = {"NoSuchBucket", "NoSuchEntity", "QueueDoesNotExist", "ResourceNotFound", "ResourceNotFoundException"}
+_GONE = {
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+}
 _LOOKS = 10
 _OVER = {"COMPLETED", "FAILED", "STOPPED", "DELETED"}
 

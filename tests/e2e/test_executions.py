@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 
 import pytest
 
@@ -125,3 +126,26 @@ def test_nothing_to_show(workplace: Workplace, standing: Standing) -> None:
         assert done.returncode == 2, (verb, done.stderr)
         assert "has no execution yet" in done.stderr and "Traceback" not in done.stderr
     assert workplace.geopipe("rescue", config).returncode == 0
+
+
+def test_a_run_waits_for_one_of_ours_that_is_being_stopped(workplace: Workplace, start_standing: StartStanding) -> None:
+    """Whoever was stopping it is gone, and so is its message: the callback is answered all the same."""
+    standing = start_standing("--job-seconds", "600")
+    config = _leave_running(workplace, standing)
+    sagemaker, functions = standing.client("sagemaker"), standing.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    while functions.list_event_source_mappings()["EventSourceMappings"]:
+        time.sleep(0.05)
+    (left,) = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
+    arn = left["PipelineExecutionArn"]
+    while len(sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]) < 2:
+        time.sleep(0.05)  # stopped before its callback waits, it would need no answer
+    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
+    assert _statuses(standing) == ["Stopping"]
+    process = workplace.start(config, "--non-interactive", "--cleanup=none")
+    told = _wait_for(process, "Execution status is Executing.")
+    assert f"Stopping execution {arn}." in told
+    assert sorted(_statuses(standing)) == ["Executing", "Stopped"]
+    process.kill()
+    process.communicate(timeout=30)

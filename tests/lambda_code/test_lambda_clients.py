@@ -81,7 +81,7 @@ def test_a_busy_job_s_callback_on_the_wire(world: World) -> None:
     answer = handler.handle(event("callback_job"), wire.invocation(world))
     assert len(answer["batchItemFailures"]) == 1
     receipt = event("callback_job")["Records"][0]["receiptHandle"]
-    assert wire.sent()[1][1] == {"QueueUrl": QUEUE_URL, "ReceiptHandle": receipt, "VisibilityTimeout": 25}
+    assert wire.sent()[1][1] == {"QueueUrl": QUEUE_URL, "ReceiptHandle": receipt, "VisibilityTimeout": 16}
 
 
 def test_start_on_the_wire(world: World) -> None:
