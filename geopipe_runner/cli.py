@@ -23,6 +23,7 @@ from .report.streams import complain, flushed, open_closed_streams
 if TYPE_CHECKING:
     from .aws.retry import Patience
     from .report.events import Event, Report
+    from .report.several import Listener
     from .stages.work import Options, Work
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
@@ -64,12 +65,8 @@ def _answered(arguments: list[str]) -> int:
 
 def _make_report(parsed: argparse.Namespace) -> Report:
     """Text or JSON on standard output, and those that listen in. Characters an encoding lacks are replaced."""
-    from .report.events import Note
-    from .report.files import RunFiles
     from .report.json_lines import JsonReport
-    from .report.record import RunRecord
-    from .report.several import Listener, PlanFile, Several
-    from .report.summary import JobSummary
+    from .report.several import Several
     from .report.text import TextReport
 
     for stream in (sys.stdout, sys.stderr):
@@ -77,15 +74,29 @@ def _make_report(parsed: argparse.Namespace) -> Report:
             stream.reconfigure(errors="replace")
     answers = sys.stdin if _interactive(parsed) else None
     first: Report = JsonReport(sys.stdout, sys.stderr) if _json(parsed) else TextReport(sys.stdout, sys.stderr, answers)
+    listeners = _make_listeners(parsed, first)
+    return Several(first, *listeners) if listeners else first
+
+
+def _make_listeners(parsed: argparse.Namespace, first: Report) -> list[Listener]:
+    """Those that write files; each is loaded only where it is asked for."""
     listeners: list[Listener] = []
     if getattr(parsed, "plan_out", None):
+        from .report.several import PlanFile
+
         listeners.append(PlanFile(parsed.plan_out))
     if getattr(parsed, "output_dir", None):
+        from .report.events import Note
+        from .report.files import RunFiles
+        from .report.record import RunRecord
+
         record = RunRecord(Path(parsed.config))
         listeners.append(RunFiles(parsed.output_dir, record, lambda text: first.tell(Note(text))))
     if os.environ.get("GITHUB_STEP_SUMMARY"):
+        from .report.summary import JobSummary
+
         listeners.append(JobSummary(Path(os.environ["GITHUB_STEP_SUMMARY"])))
-    return Several(first, *listeners) if listeners else first
+    return listeners
 
 
 def _reported(parsed: argparse.Namespace, report: Report) -> int:
