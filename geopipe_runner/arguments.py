@@ -11,6 +11,7 @@ from typing import cast, get_args
 
 from . import __version__
 from .config.model import CleanupItem, CleanupPolicy
+from .config.wording import nearest
 
 EXECUTION_COMMANDS = ("status", "resume", "stop", "retry", "rescue", "logs", "results")
 COMMANDS = ("run", "plan", "validate", "cleanup", "hello", *EXECUTION_COMMANDS)
@@ -35,7 +36,7 @@ exit codes:
   2    usage, configuration or template
   3    the pipeline execution failed, stopped or timed out
   4    changes are pending (--dry-run --detailed-exitcode)
-  5    refused: not ours, or the wrong account
+  5    refused: not ours, the wrong account, or an execution that is not in the state for it
   130  interrupted: Ctrl-C, SIGTERM, or the input or the output ended
 """
 
@@ -43,10 +44,26 @@ exit codes:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """What was asked for. Raises SystemExit after printing help, version or what is wrong."""
     parser = _parser()
-    parsed = parser.parse_args(_with_command(list(arguments)))
+    if not arguments:
+        parser.error("name a configuration, such as config/local.yaml; --help shows the commands")
+    parsed, left = parser.parse_known_args(_with_command(list(arguments)))
+    if left:
+        parser.error(_too_much(arguments, left))
     if parsed.command == "run" and parsed.detailed_exitcode and not parsed.dry_run:
         parser.error("--detailed-exitcode is about a plan: use it with --dry-run, or with the command plan")
     return parsed
+
+
+def _too_much(arguments: Sequence[str], left: Sequence[str]) -> str:
+    """What is wrong where more was said than a command takes. A wrong command is taken for a configuration at first."""
+    at = _first_word(arguments)
+    word = "" if at is None else arguments[at]
+    if word.isalpha() and word not in COMMANDS and not any(more.startswith("-") for more in left):
+        near = nearest(word, COMMANDS)
+        return f'there is no command "{word}"; ' + (
+            f'did you mean "{near}"?' if near else f"use one of {', '.join(COMMANDS)}"
+        )
+    return f"unrecognized arguments: {' '.join(left)}"
 
 
 def _with_command(arguments: list[str]) -> list[str]:
@@ -59,7 +76,7 @@ def _with_command(arguments: list[str]) -> list[str]:
     return [arguments[at], *arguments[:at], *arguments[at + 1 :]]
 
 
-def _first_word(arguments: list[str]) -> int | None:
+def _first_word(arguments: Sequence[str]) -> int | None:
     """Where the first argument is that is neither an option nor an option's value."""
     for at, argument in enumerate(arguments):
         if argument == "--":
@@ -72,8 +89,9 @@ def _first_word(arguments: list[str]) -> int | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="geopipe",
-        description="Reconcile, run and clean up a SageMaker pipeline with Lambda and Callback steps, "
-        "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`. Options may stand before the command.",
+        description="Reconcile, run and clean up a SageMaker pipeline with Lambda and Callback steps,\n"
+        "on AWS or offline. `run.py CONFIG` is short for `run.py run CONFIG`.\n"
+        "Options may stand before the command.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -149,9 +167,15 @@ def _execution_commands(
         help="how long is too long: 90s, 10m (the default), 2h",
     )
     answer = rescue.add_mutually_exclusive_group()
-    answer.add_argument("--fail", metavar="REASON", help="answer them with a failure")
+    answer.add_argument("--fail", type=_reason, metavar="REASON", help="answer them with a failure")
     answer.add_argument("--succeed", action="store_true", help="answer them with a success, without outputs")
     return made | {"rescue": rescue, "results": results}
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; say why, for whoever looks at the execution later")
+    return text
 
 
 def _duration(text: str) -> timedelta:

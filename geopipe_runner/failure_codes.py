@@ -18,8 +18,8 @@ ADVICE: Mapping[str, str] = {
     "callback-undeliverable": "The message was taken up more often than queue.max_receive_count allows. The log says "
     "why it could not be answered.",
     "execution-failed": "Mend what the reason names and run the same command again.",
-    "execution-stopped": "Somebody stopped it; AWS CloudTrail tells who (StopPipelineExecution). `retry` goes on with "
-    "it, `run` begins anew.",
+    "execution-stopped": "Somebody stopped it; AWS CloudTrail tells who (StopPipelineExecution). `run` begins anew; "
+    "`retry` goes on with it, unless its job was stopped too.",
     "execution-timeout": "It goes on: `resume` waits on, `stop` ends it. Raise execution.timeout if need be.",
     "export-failed": "The job is done, its export is not. Mend what the export's error names, then `run`.",
     "fail-step": "The pipeline ended itself by one of its Fail steps: its message is the reason.",

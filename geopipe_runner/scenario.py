@@ -221,9 +221,12 @@ def _interrupted(work: Work, what: str) -> InterruptedByUser:
         return InterruptedByUser(f"{what} The emulator ended with this command: nothing remains.")
     lines = [what]
     names = [f"{step.resource.kind.label} {step.resource.name}" for step in work.state.progress.existing.values()]
-    lines.append(f"There are: {', '.join(names)}." if names else "Nothing is there.")
-    if work.state.running:
-        lines.append(f"The execution {work.state.running} goes on.")
+    if work.state.looked:
+        lines.append(f"There are: {', '.join(names)}." if names else "Nothing is there.")
+    running = work.state.running
+    if running:
+        lines.append(f"The execution {running} goes on.")
     program = work.options.program
-    hint = f"To go on: {program} run {config.path}\nTo clean up: {program} cleanup {config.path}"
-    return InterruptedByUser("\n".join(lines), hint if names else "")
+    again = f"run {config.path}" if names else f"resume {config.path} --execution {running.rsplit('/', 1)[-1]}"
+    hint = f"To go on: {program} {again}\nTo clean up: {program} cleanup {config.path}"
+    return InterruptedByUser("\n".join(lines), hint if names or running else "")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .accounts import Identities, Sessions
 from .known_roles import KnownRoles
+from .log_events import LogEvents
 from .queues import Queues
 from .settings import Settings
 from .storage import Storage
@@ -15,4 +16,4 @@ if TYPE_CHECKING:
 
 
 def default_amendments(settings: Settings, known: KnownRoles) -> list[Amendment]:
-    return [Storage(settings), Queues(settings), Identities(known), Sessions(known)]
+    return [Storage(settings), Queues(settings), Identities(known), Sessions(known), LogEvents()]

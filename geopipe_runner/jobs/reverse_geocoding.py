@@ -31,11 +31,11 @@ _ERRORS = (
             re.IGNORECASE | re.DOTALL,
         ),
     ),
-    ("input-missing", re.compile(r"NoSuchKey|NoSuchBucket|(object|key|file|bucket) does not exist", re.IGNORECASE)),
     (
         "input-column-missing",
         re.compile(r"no column|column\b.*\bnot (found|exist|present)|missing column", re.IGNORECASE),
     ),
+    ("input-missing", re.compile(r"NoSuchKey|NoSuchBucket|(object|key|file|bucket) does not exist", re.IGNORECASE)),
 )
 
 
@@ -117,14 +117,14 @@ def _job(aws: Aws, arn: str) -> Mapping[str, Any] | None:
 
 def failure_of(job: Mapping[str, Any]) -> JobFailure | None:
     """What GetVectorEnrichmentJob's answer says went wrong with the job or its export; None if nothing."""
-    if "ErrorDetails" in job:
-        details = job["ErrorDetails"]
+    if job["Status"] == "FAILED":
+        details = job.get("ErrorDetails", {})
         return _failure("Job", job["Status"], details.get("ErrorType", ""), details.get("ErrorMessage", ""))
-    if "ExportErrorDetails" in job:
-        details = job["ExportErrorDetails"]
-        return _failure("Export", job["ExportStatus"], details.get("Type", ""), details.get("Message", ""))
     if job["Status"] in ("STOPPING", "STOPPED", "DELETING", "DELETED"):
         return JobFailure("job-stopped", f"Job {job['Status']}.")
+    if job.get("ExportStatus") == "FAILED":
+        details = job.get("ExportErrorDetails", {})
+        return _failure("Export", job["ExportStatus"], details.get("Type", ""), details.get("Message", ""))
     return None
 
 
@@ -133,7 +133,8 @@ def _failure(what: str, status: str, kind: str, message: str) -> JobFailure:
     code = next((code for code, pattern in _ERRORS if pattern.search(message)), f"{what.lower()}-failed")
     if what == "Export" and code.startswith("input-"):
         code = "export-failed"  # what is missing then is not the input
-    return JobFailure(code, f"{what} {status}: {kind} {message}".strip())
+    details = " ".join(filter(None, (kind, message)))
+    return JobFailure(code, f"{what} {status}: {details}" if details else f"{what} {status}.")
 
 
 def _compact(value: object) -> str:

@@ -35,28 +35,15 @@ def lambda_policy(deployment: Deployment) -> dict[str, Any]:
 
 
 def _function_statements(deployment: Deployment) -> list[dict[str, Any]]:
-    narrow = deployment.config.iam.scope == "resources"
+    if deployment.config.iam.scope == "resources":
+        return _narrow(deployment)
+    base = {"Effect": "Allow", "Action": _SPECIFIED, "Resource": "*"}
+    extra = {"Effect": "Allow", "Action": [action for action, _ in _additions(["*"])], "Resource": "*"}
+    return [base, _passes_role(deployment), extra]
+
+
+def _narrow(deployment: Deployment) -> list[dict[str, Any]]:
     queues = [deployment.queue_arn, deployment.dead_letter_arn]
-    passes_role = {
-        "Effect": "Allow",
-        "Action": ["iam:PassRole"],
-        "Resource": deployment.sagemaker_role_arn,
-        "Condition": {
-            "StringEquals": {
-                "iam:PassedToService": ["sagemaker.amazonaws.com", "sagemaker-geospatial.amazonaws.com"],
-            }
-        },
-    }
-    additions = [
-        # A callback that is stopped, or past its deadline, must not leave its job running (and billed).
-        ("sagemaker-geospatial:StopVectorEnrichmentJob", "*"),
-        # A job that is done is seen in seconds, not after the queue's whole visibility timeout.
-        ("sqs:ChangeMessageVisibility", queues if narrow else "*"),
-    ]
-    if not narrow:
-        base = [{"Effect": "Allow", "Action": _SPECIFIED, "Resource": "*"}]
-        extra = [{"Effect": "Allow", "Action": [action for action, _ in additions], "Resource": "*"}]
-        return [*base, passes_role, *extra]
     logs = deployment.account.arn("logs", f"log-group:{deployment.config.function.log_group}")
     # SageMaker writes some ARNs in lower case and not others; a policy is taken by the letter.
     given = deployment.config.pipeline.name
@@ -74,9 +61,33 @@ def _function_statements(deployment: Deployment) -> list[dict[str, Any]]:
             "Resource": [f"{arn}{end}" for arn in pipelines for end in ("", "/*")],
         },
     ]
-    extra = [{"Effect": "Allow", "Action": [action], "Resource": resource} for action, resource in additions]
-    statements: list[dict[str, Any]] = [*narrowed, passes_role, *extra]
-    if deployment.config.job.custom:  # what the user's own function calls beside these, only the user knows
+    extra = [{"Effect": "Allow", "Action": [action], "Resource": on} for action, on in _additions(queues)]
+    return _used(deployment, [*narrowed, _passes_role(deployment), *extra])
+
+
+def _additions(queues: list[str]) -> list[tuple[str, str | list[str]]]:
+    """What the specification has not: an action, and on what."""
+    return [
+        # A callback that is stopped, or past its deadline, must not leave its job running (and billed).
+        ("sagemaker-geospatial:StopVectorEnrichmentJob", "*"),
+        # A job that is done is seen in seconds, not after the queue's whole visibility timeout.
+        ("sqs:ChangeMessageVisibility", queues),
+    ]
+
+
+def _passes_role(deployment: Deployment) -> dict[str, Any]:
+    services = ["sagemaker.amazonaws.com", "sagemaker-geospatial.amazonaws.com"]
+    return {
+        "Effect": "Allow",
+        "Action": ["iam:PassRole"],
+        "Resource": deployment.sagemaker_role_arn,
+        "Condition": {"StringEquals": {"iam:PassedToService": services}},
+    }
+
+
+def _used(deployment: Deployment, statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Narrowed to what the job kind needs: what the user's own steps call beside these, only the user knows."""
+    if deployment.config.iam.scope == "resources" and deployment.config.job.custom:
         return [statement for statement in statements if not _serves_geospatial_jobs(statement)]
     return statements
 
@@ -95,7 +106,7 @@ def sagemaker_policy(deployment: Deployment) -> dict[str, Any]:
         # Not in the specification: AWS's guide to geospatial roles asks for it on the role of an export.
         {"Effect": "Allow", "Action": ["sagemaker-geospatial:GetVectorEnrichmentJob"], "Resource": "*"},
     ]
-    return document(*statements, *_foreign_input(deployment))
+    return document(*_used(deployment, statements), *_foreign_input(deployment))
 
 
 def _foreign_input(deployment: Deployment) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Checks of a rendered pipeline definition that AWS would make later, or only while the pipeline runs.
 
-Pure. The form is that of SageMaker's pipeline definition, version 2020-12-01. The shape of everything is looked at
-first, so that what follows, and the rest of the program, may rely on it.
+Pure. The form is that of SageMaker's pipeline definition, version 2020-12-01. Its `shape` is looked at first, so that
+what follows, and the rest of the program, may rely on it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TemplateError
+from .shape import BRANCHES, branches, faults
 
 Definition = Mapping[str, Any]
 
@@ -31,12 +32,9 @@ _EXECUTION = {
     "PipelineExecutionArn",
 }
 _HAVE_OUTPUTS = {"Lambda", "Callback"}
-_BRANCHES = ("IfSteps", "ElseSteps")
 
 MAX_BYTES = 1024 * 1024
 """Of a definition given inline (CreatePipeline)."""
-MAX_NESTING = 64
-"""Bounds our own recursion; no real definition comes near it."""
 
 
 def check(definition: Definition, path: Path) -> None:
@@ -53,7 +51,7 @@ def declared_parameters(definition: Definition) -> tuple[str, ...]:
 
 def problems(definition: Any) -> Iterator[str]:
     """One sentence per fault; whatever JSON it is, the answer is sentences."""
-    shape = list(_shape(definition))
+    shape = list(faults(definition))
     yield from shape
     if shape:
         return
@@ -96,7 +94,7 @@ def _outlined(steps: list[dict[str, Any]], condition: tuple[str, ...]) -> Iterat
     for step in steps:
         needs = _needs(step).union(condition)
         yield StepOutline(step["Name"], step["Type"], tuple(sorted(needs)))
-        for inner in _branches(step).values():
+        for inner in branches(step).values():
             yield from _outlined(inner, (step["Name"],))
 
 
@@ -104,13 +102,8 @@ def every_step(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """All steps, those inside the branches of conditions included."""
     for step in steps:
         yield step
-        for inner in _branches(step).values():
+        for inner in branches(step).values():
             yield from every_step(inner)
-
-
-def _branches(step: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = step.get("Arguments", {}) if step.get("Type") == "Condition" else {}
-    return {branch: arguments[branch] for branch in _BRANCHES if branch in arguments}
 
 
 def references(value: Any) -> Iterator[str]:
@@ -120,83 +113,11 @@ def references(value: Any) -> Iterator[str]:
             yield value["Get"]
             return
         for key, inner in value.items():
-            if key not in _BRANCHES:
+            if key not in BRANCHES:
                 yield from references(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from references(inner)
-
-
-def _shape(definition: Any) -> Iterator[str]:
-    if not isinstance(definition, dict):
-        yield "a pipeline definition is a JSON object"
-    elif _nests_deeper(definition, MAX_NESTING):
-        yield f"it is nested more than {MAX_NESTING} levels deep"
-    elif not isinstance(definition.get("Steps"), list) or not definition["Steps"]:
-        yield "there are no Steps; a pipeline has a list of at least one"
-    else:
-        yield from _entries(definition.get("Parameters", []), "Parameters")
-        yield from _step_shapes(definition["Steps"], "Steps")
-        for key, value in definition.items():
-            yield from _get_shapes(value, key) if key != "Steps" else ()
-
-
-def _nests_deeper(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
-        level = [item for items in inner for item in items]
-    return bool(level)
-
-
-def _entries(entries: Any, where: str) -> Iterator[str]:
-    """Faults of a list of what has a Name and a Type."""
-    if not isinstance(entries, list):
-        yield f"{where} is no list"
-        return
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("Name"), str):
-            yield f"{where}[{number}] has no Name"
-        elif not isinstance(entry.get("Type"), str):
-            yield f"{where}[{number}], {entry['Name']!r}, has no Type"
-
-
-def _step_shapes(steps: Any, where: str) -> Iterator[str]:
-    faults = list(_entries(steps, where))
-    yield from faults
-    if faults:
-        return
-    for number, step in enumerate(steps):
-        yield from (f"step {step['Name']!r}: {fault}" for fault in _step_shape(step))
-        if isinstance(step.get("Arguments", {}), dict):
-            for branch, inner in _branches(step).items():
-                yield from _step_shapes(inner, f"{where}[{number}].Arguments.{branch}")
-
-
-def _step_shape(step: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(step.get("Arguments", {}), dict):
-        yield "Arguments is no object"
-    needs = step.get("DependsOn", [])
-    if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
-        yield "DependsOn is no list of step names"
-    outputs = step.get("OutputParameters", [])
-    if not isinstance(outputs, list) or not all(map(_is_output, outputs)):
-        yield "OutputParameters is no list of objects with OutputName and OutputType"
-    yield from _get_shapes(step, "")
-
-
-def _is_output(entry: Any) -> bool:
-    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("OutputName", "OutputType"))
-
-
-def _get_shapes(value: Any, where: str) -> Iterator[str]:
-    if isinstance(value, dict) and set(value) == {"Get"} and not isinstance(value["Get"], str):
-        yield f"{where}: a Get names what it gets as text, such as Parameters.name"
-        return
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        if key not in _BRANCHES:
-            yield from _get_shapes(item, f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}".strip("."))
 
 
 def _names(definition: Definition) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -198,8 +199,8 @@ def log_lines(
     times |= {"endTime": _milliseconds(until + _LOGGED_LATE)} if until else {}
     pages = aws.client("logs").get_paginator("filter_log_events")
     listing = pages.paginate(logGroupName=log_group, **times)
-    events = [event for page in none_if_gone(lambda: list(listing)) or [] for event in page["events"]]
-    return tuple(event["message"].rstrip("\n") for event in events[-count:])
+    messages = (event["message"].rstrip("\n") for page in listing for event in page["events"])
+    return tuple(none_if_gone(lambda: deque(messages, count)) or ())
 
 
 def _milliseconds(moment: datetime) -> int:

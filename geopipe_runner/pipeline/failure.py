@@ -12,15 +12,19 @@ from ..failure_codes import Failure
 from ..jobs.base import JobFailure
 from .execution import ExecutionView, StepView
 
-_DENIED = re.compile(r"AccessDenied|not authorized", re.IGNORECASE)
+# The answer to HeadObject and HeadBucket has no body to name an error in: boto3 gives its number.
+_DENIED = re.compile(r"AccessDenied|not authorized|\(403\) when calling", re.IGNORECASE)
 _ANY_STEP = (
     ("role-not-assumable", re.compile(r"could not assume|cannot be assumed", re.IGNORECASE)),
     ("pass-role-denied", re.compile(r"iam:PassRole", re.IGNORECASE)),
+    ("access-denied", _DENIED),
 )
 _LAMBDA_STEP = (
-    ("handler-import-error", re.compile(r"ImportModuleError|Unable to import module|HandlerNotFound", re.IGNORECASE)),
+    (
+        "handler-import-error",
+        re.compile(r"ImportModuleError|Unable to import module|HandlerNotFound|MalformedHandlerName", re.IGNORECASE),
+    ),
     ("handler-timeout", re.compile(r"Task timed out|Sandbox\.Timedout|Lambda step timed out", re.IGNORECASE)),
-    ("access-denied", _DENIED),
 )
 _CALLBACK_STEP = (
     ("callback-deadline", re.compile(r"callback deadline of .* has passed", re.IGNORECASE)),
@@ -49,14 +53,14 @@ def denied(step: StepView) -> bool:
 
 def _code(failed: StepView | None, reason: str, job: JobFailure | None) -> str:
     if failed is None:
-        return _matching(_ANY_STEP, reason) or ("access-denied" if _DENIED.search(reason) else "execution-failed")
+        return _matching(_ANY_STEP, reason) or "execution-failed"
     if failed.kind == "Fail":
         return "fail-step"
     if failed.kind == "Callback":
         told_by_job = job.code if job else None
         return _matching(_CALLBACK_STEP, reason) or told_by_job or _matching(_ANY_STEP, reason) or "callback-failed"
     if failed.kind == "Lambda":
-        return _matching(_ANY_STEP + _LAMBDA_STEP, reason) or "handler-error"
+        return _matching(_LAMBDA_STEP + _ANY_STEP, reason) or "handler-error"
     return _matching(_ANY_STEP, reason) or "step-failed"
 
 

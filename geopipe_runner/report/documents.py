@@ -5,7 +5,6 @@ Field by field on purpose: what is not named here, a callback's token above all,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -20,13 +19,9 @@ from ..pipeline.results import Results
 from ..reconcile.applier import Outcome
 from ..reconcile.model import Action, Plan, Step
 from . import events
+from .secrets import hidden, sides
 
 Document = dict[str, Any]
-
-_SECRET = re.compile(
-    r"secret|token|passw|credential|private|api_?key|access_?key|authori[sz]ation|(?<![a-z])auth(?![a-z])",
-    re.IGNORECASE,
-)
 
 
 def plan_document(config: Config, region: str, plan: Plan) -> Document:
@@ -54,7 +49,7 @@ def place_document(config: Config, account: Account) -> Document:
 def asked_document(asked: Asked) -> Document:
     """What an execution was started with. What a parameter's name says is a secret stays one."""
     return {
-        "parameters": {name: "(hidden)" if _SECRET.search(name) else value for name, value in asked.parameters.items()},
+        "parameters": {name: hidden(name, value) for name, value in asked.parameters.items()},
         "definition": [
             {"name": step.name, "type": step.kind, "depends_on": list(step.depends_on)} for step in asked.steps
         ],
@@ -101,8 +96,8 @@ def _resource(step: Step) -> Document:
 
 
 def _change(change: Change) -> Document:
-    sides = {"old": change.old, "new": change.new}
-    return {"path": change.path, **{side: value for side, value in sides.items() if value is not MISSING}}
+    told = zip(("old", "new"), sides(change), strict=True)
+    return {"path": change.path, **{side: value for side, value in told if value is not MISSING}}
 
 
 def outcome_document(outcome: Outcome) -> Document:
@@ -131,7 +126,7 @@ def _execution_step(step: StepView) -> Document:
         "started": _time(step.started),
         "ended": _time(step.ended),
         "failure": step.failure,
-        "outputs": dict(step.outputs),
+        "outputs": {name: hidden(name, value) for name, value in step.outputs.items()},
     }
 
 

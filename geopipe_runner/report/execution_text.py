@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from ..pipeline.execution import StepView
 from . import events
+from .wording import clock
 
 
 def shown(event: events.ExecutionShown) -> Iterator[str]:
@@ -14,7 +15,7 @@ def shown(event: events.ExecutionShown) -> Iterator[str]:
     view = event.view
     yield f"Execution {view.arn}"
     yield f"Run {view.run_id or '(none of ours)'}, {view.status}" + (
-        f", started {view.started}" if view.started else ""
+        f", started {_at(view.started)}" if view.started else ""
     )
     width = max((len(step.name) for step in view.steps), default=0)
     for step in view.steps:
@@ -28,7 +29,11 @@ def waiting(event: events.CallbackWaiting) -> Iterator[str]:
     """A callback that waits, and what was done about it."""
     yield f"Execution {event.execution_arn}"
     done = f"answered with {event.answered}" if event.answered else "not answered; --fail REASON or --succeed does that"
-    yield f"  {event.step} has waited since {event.since}; {event.job_state}; {done}"
+    yield f"  {event.step} has waited since {_at(event.since)}; {event.job_state}; {done}"
+
+
+def _at(time: datetime | None) -> str:
+    return clock(time.isoformat()) if time else ""
 
 
 def _lasted(step: StepView) -> str:

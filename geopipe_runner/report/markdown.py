@@ -74,7 +74,8 @@ def _results(document: Mapping[str, Any]) -> Iterator[str]:
     if not results:
         return
     if results["rows"] is not None:
-        yield from (f"{count(results['rows'], 'row')}, {results['valid'] or 0:,} of them Valid Data.", "")
+        good = "" if results["valid"] is None else f", {results['valid']:,} of them Valid Data"
+        yield from (f"{count(results['rows'], 'row')}{good}.", "")
     yield from ("- " + _code(f"s3://{results['bucket']}/{key}") for key in results["keys"])
     yield ""
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..kinds.base import MISSING, Change
 from ..reconcile.model import Action, Plan, Step
 from .paint import Paint
+from .secrets import sides
 
 _SIGNS = {
     Action.CREATE: ("+", "green"),
@@ -59,7 +60,8 @@ def _step(step: Step, width: int, paint: Paint) -> Iterator[str]:
 
 
 def _change(change: Change) -> str:
-    return f"{_value(change.old)} → {_value(change.new)}"
+    old, new = sides(change)
+    return f"{_value(old)} → {_value(new)}"
 
 
 def _value(value: Any) -> str:

@@ -14,8 +14,14 @@ from ..reconcile.applier import Outcome
 from ..reconcile.model import Action, Plan, Step
 
 RULE = "-" * 80
+"""As the specification draws it."""
 
 _DONE = {Action.CREATE: "created", Action.UPDATE: "updated", Action.KEEP: "unchanged", Action.ADOPT: "adopted"}
+
+
+def rule(width: int | None) -> str:
+    """The line between sections; on a terminal of fewer columns as wide as that, so that it stays one line."""
+    return RULE if width is None else RULE[: max(1, width)]
 
 
 @dataclass
@@ -36,9 +42,10 @@ class Section:
 class Sections:
     """Collects outcomes and prints the sections that have become complete."""
 
-    def __init__(self, config: Config, plan: Plan, say: Callable[[str], None]) -> None:
+    def __init__(self, config: Config, plan: Plan, say: Callable[[str], None], drawn: str = RULE) -> None:
         present = {step.key for step in plan}
         self._say = say
+        self._rule = drawn
         self._waiting = [
             Section(heading, tuple(key for key in keys if key in present), block)
             for heading, keys, block in _layout(config)
@@ -84,9 +91,9 @@ class Sections:
 
     def _enter(self, block: int) -> None:
         if self._block:
-            self._say(RULE)
+            self._say(self._rule)
         if block and block != self._block:
-            self._say(RULE)
+            self._say(self._rule)
         self._block = block
 
 

@@ -17,15 +17,24 @@ class Several:
     def __init__(self, first: Report, *others: Listener) -> None:
         self._first = first
         self._others = others
+        self._told: set[str] = set()
 
     def tell(self, event: Event) -> None:
-        """Everyone hears it. Raises what a listener raises."""
+        """Everyone hears it, then raises what one of them raised."""
         if isinstance(event, Finished):
             self._finish(event)
             return
         self._first.tell(event)
+        if isinstance(event, Failed):
+            self._told.add(event.error.message)
+        failed: list[GeopipeError] = []
         for other in self._others:
-            other.hear(event)
+            try:
+                other.hear(event)
+            except GeopipeError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _finish(self, event: Finished) -> None:
         """Listeners write when it is over, and may fail or have to say something, after which nothing may come."""
@@ -35,7 +44,8 @@ class Several:
                 other.hear(event)
             except GeopipeError as error:
                 failed.append(error)
-                self._first.tell(Failed(error))
+                if error.message not in self._told:  # the folder was of no use from the beginning
+                    self._first.tell(Failed(error))
         code = event.exit_code or max((error.exit_code for error in failed), default=0)
         self._first.tell(Finished(code))
         if failed:

@@ -13,7 +13,7 @@ from ..pipeline.execution import ExecutionView
 from ..reconcile.model import Action, Step
 from . import error_text, events, execution_text, plan_text, results_text
 from .paint import for_stream, is_terminal
-from .sections import RULE, Sections
+from .sections import Sections, rule
 from .streams import lost_output
 
 _WELCOME = """Welcome to the Amazon SageMaker pipeline example scenario.
@@ -77,6 +77,10 @@ class TextReport:
         """Whether someone watches a terminal."""
         return is_terminal(self._out)
 
+    @property
+    def _rule(self) -> str:
+        return rule(shutil.get_terminal_size().columns if self.live else None)
+
     def tell(self, event: events.Event) -> None:
         """Print one event. A transfer does not wait to be shown, but its end is."""
         wait = not isinstance(event, events.Transferred) or event.done >= event.total
@@ -125,7 +129,7 @@ class TextReport:
             raise lost_output(error) from None
 
     def _block(self, *lines: str) -> None:
-        for line in (RULE, *lines, RULE):
+        for line in (self._rule, *lines, self._rule):
             self._say(line)
 
     def _welcome(self, event: events.Welcome) -> None:
@@ -145,7 +149,7 @@ class TextReport:
 
     def _setup_begins(self, event: events.SetupBegins) -> None:
         self._block("First, we will set up the roles, functions, and queue needed by the SageMaker pipeline.")
-        self._sections = Sections(event.config, event.plan, self._say)
+        self._sections = Sections(event.config, event.plan, self._say, self._rule)
 
     def _step_done(self, event: events.StepDone) -> None:
         if self._sections:
@@ -157,12 +161,11 @@ class TextReport:
     def _execution_started(self, event: events.ExecutionStarted) -> None:
         self._close_sections()
         if event.resumed:
-            self._block(
-                "Resuming pipeline execution.", f"        Execution {event.arn} (run {event.run_id}) is still going on."
-            )
+            run = f" (run {event.run_id})" if event.run_id else ""
+            self._block("Resuming pipeline execution.", f"        Going on with execution {event.arn}{run}.")
         else:
             self._block("Starting pipeline execution.", f"        Execution started with ARN {event.arn}.")
-        self._say(RULE)
+        self._say(self._rule)
         self._say("Waiting for pipeline execution to finish.")
         self._following, self._status = True, ""
         if self.live:
@@ -191,14 +194,14 @@ class TextReport:
         self._leave_live(None)
         if self._following:
             self._following = False
-            self._say(RULE)
+            self._say(self._rule)
 
     def _results(self, event: events.ResultsRead) -> None:
         width = shutil.get_terminal_size().columns if self.live else None
-        self._say(RULE)
+        self._say(self._rule)
         for line in results_text.shown(event.results, width):
             self._say(line)
-        self._say(RULE)
+        self._say(self._rule)
 
     def _studio(self, _event: events.StudioInstructions) -> None:
         self._block(
@@ -237,7 +240,7 @@ class TextReport:
 
     def _cleanup_begins(self, _event: events.CleanupBegins) -> None:
         self._block("Finally, let's clean up our resources.")
-        self._say(RULE)
+        self._say(self._rule)
         self._say("Clean up resources.")
 
     def _cleanup_planned(self, event: events.CleanupPlanned) -> None:
@@ -259,7 +262,7 @@ class TextReport:
             self._say("        Still there:")
             for step in event.remaining:
                 self._say(f"          {step.resource.kind.label} {step.resource.name}")
-        self._say(RULE)
+        self._say(self._rule)
         self._block("SageMaker pipeline scenario is complete.")
 
     def _valid(self, event: events.Valid) -> None:

@@ -38,6 +38,7 @@ def plan(work: Work) -> Demolition:
     sight = look(work, for_a_run=False)
     everything = planner.plan_cleanup(work.blueprint, sight.seen, GROUPS)
     work.state.progress.saw(everything)
+    work.state.looked = True
     made = planner.plan_cleanup(work.blueprint, sight.seen, _chosen(work, everything))
     chosen = _chosen_orphans(work, sight.left_behind)
     work.report.tell(CleanupPlanned(made))
@@ -57,6 +58,7 @@ def plan_all(work: Work) -> Demolition:
 def carry_out(work: Work, made: Demolition) -> None:
     """Delete what the plan says. Raises AwsError listing what could not be deleted, and why."""
     _stop_what_runs(work, made.plan)
+    pruning.stop(work, made.left_behind)  # those wait on the same queue and function
     failures = destroy(work.aws, made.plan, lambda outcome: work.report.tell(Deleted(outcome)), work.state.progress)
     pruning.delete(work, made.left_behind)
     if failures:
@@ -73,10 +75,15 @@ def _chosen_orphans(work: Work, left_behind: tuple[Step, ...]) -> tuple[Step, ..
 
 
 def _stop_what_runs(work: Work, made: Plan) -> None:
-    """Executions need queue, function and bucket; a pipeline that stays may run on, but not our executions."""
+    """Executions need queue, function and bucket; a pipeline that stays may run on, but not our executions.
+
+    Where it is another deployment's, runs are that deployment's too: they have a queue and a function of their own.
+    """
     going = {step.key for step in made.having(Action.DELETE)}
     pipeline = made.step("pipeline")
     if pipeline is None or pipeline.observed is None or not going & {"pipeline", "queue", "function", "bucket"}:
+        return
+    if pipeline.observed.owner not in (None, work.config.deployment):
         return
     stop_executions(work, work.config.pipeline.name, only_ours="pipeline" not in going)
 

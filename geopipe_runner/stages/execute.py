@@ -13,6 +13,7 @@ from ..pipeline.execution import Asked, ExecutionView
 from ..pipeline.run import is_run_id, new_run_id
 from ..reconcile.model import Action, Plan
 from ..report.events import ExecutionEnded, ExecutionSeen, ExecutionStarted, Note, ResultsRead, StudioInstructions
+from ..report.wording import clock
 from . import explaining, watching
 from .stopping import stop_one
 from .work import Work
@@ -85,7 +86,8 @@ def _start_beside(work: Work, others: list[ExecutionView]) -> bool:
     if not work.options.interactive:
         return False
     for other in others:
-        work.report.tell(Note(f"Execution {other.arn} is {other.status}, started {other.started}."))
+        since = f", started {clock(other.started.isoformat())}" if other.started else ""
+        work.report.tell(Note(f"Execution {other.arn} is {other.status}{since}."))
     return work.report.ask("It does something else than this run would. Start another one beside it? (y/n)")
 
 

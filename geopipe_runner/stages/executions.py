@@ -17,6 +17,7 @@ from ..pipeline import control, execution
 from ..pipeline.execution import EXECUTION_STATES, ExecutionView, StepView
 from ..pipeline.run import is_run_id
 from ..report.events import CallbackWaiting, ExecutionShown, LogRead, Note
+from ..report.wording import span
 from . import execute, explaining
 from .stopping import stop_one
 from .work import Work
@@ -52,7 +53,11 @@ def stop(work: Work, wanted: str | None) -> None:
     if EXECUTION_STATES.terminal(found.status):
         raise RefusedError(f"Execution {found.arn} has ended already: {found.status}.")
     stop_one(work, found)
-    show(work, found.arn)
+    ended = _with_steps(work, found)
+    if ended.status == "Stopped":  # as was asked for: there is nothing to explain
+        work.report.tell(ExecutionShown(ended, ()))
+    else:
+        show(work, found.arn)
 
 
 def retry(work: Work, wanted: str | None) -> None:
@@ -78,7 +83,7 @@ def rescue(work: Work, wanted: Rescue) -> None:
     """
     waiting = list(_waiting(work, wanted.older_than))
     if not waiting:
-        work.report.tell(Note(f"No callback has waited longer than {wanted.older_than}."))
+        work.report.tell(Note(f"No callback has waited longer than {span(wanted.older_than.total_seconds())}."))
     for found, step in waiting:
         state = JOBS[work.config.job.kind].state(work.aws, found.outputs)
         answered = _answer(work, step, wanted)
@@ -122,6 +127,9 @@ def find(work: Work, wanted: str | None) -> ExecutionView:
             return found
     what = f"no execution {wanted}" if wanted else "no execution yet"
     hint = f"`{work.options.program} run {work.config.path}` starts one."
+    if wanted:
+        latest = f"`{work.options.program} status {work.config.path}` shows the latest"
+        hint = f"Give its ARN, the end of its ARN, or its run id; {latest}."
     if work.config.embedded:
         hint = "An emulator of the command's own forgets everything; name a standing one as `endpoint`."
     raise UsageError(f"Pipeline {name} has {what}.", hint)

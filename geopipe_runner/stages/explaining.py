@@ -60,7 +60,7 @@ def _lines(view: ExecutionView, told: Failure, log_group: str) -> Iterator[str]:
         yield told.job_error
     if told.log_lines:
         yield f"Last lines of {log_group}:"
-        yield from (f"    {line}" for line in told.log_lines)
+        yield from (f"    {line}" for entry in told.log_lines for line in entry.splitlines())
 
 
 def _read(what: str, read: Callable[[], T], unread: list[str]) -> T | None:

@@ -27,9 +27,7 @@ def ask_about(work: Work, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
 
 def delete(work: Work, chosen: tuple[Step, ...]) -> None:
     """Delete these, pipelines' executions stopped first."""
-    for step in chosen:
-        if step.resource.kind.name == "sagemaker_pipeline":
-            stop_executions(work, step.resource.name)
+    stop(work, chosen)
     failures = destroy(
         work.aws, orphans.doomed(chosen), lambda outcome: work.report.tell(Deleted(outcome)), work.state.progress
     )
@@ -40,6 +38,13 @@ def delete(work: Work, chosen: tuple[Step, ...]) -> None:
             if failed.error
         ]
         raise AwsError("These were left behind and could not be deleted:\n" + "\n".join(lines))
+
+
+def stop(work: Work, chosen: tuple[Step, ...]) -> None:
+    """Stop the executions of the pipelines among these, before anything that their callbacks need may go."""
+    for step in chosen:
+        if step.resource.kind.name == "sagemaker_pipeline":
+            stop_executions(work, step.resource.name)
 
 
 def _question(step: Step) -> str:

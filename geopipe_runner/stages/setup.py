@@ -43,6 +43,7 @@ def plan(work: Work) -> Intent:
     made = planner.plan(blueprint, sight.seen, work.options.adopt)
     intent = Intent(replace(work, blueprint=blueprint), made, sight.left_behind)
     work.state.progress.saw(made)
+    work.state.looked = True
     work.report.tell(Planned(work.config, work.aws.account, intent.shown))
     if sight.warning:
         work.report.tell(Note(f"Warning: {sight.warning}"))

@@ -43,8 +43,8 @@ def _stop_and_wait(work: Work, found: ExecutionView) -> None:
         control.stop(work.aws, found.arn, every=every, patience=patience, within=_STOP_WITHIN)
     except TimedOut:
         raise AwsError(
-            f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s, so nothing was deleted.",
-            "Its queue and function must stay until it has. Run `cleanup` again later.",
+            f"Execution {found.arn} has not stopped after {_STOP_WITHIN:.0f} s.",
+            "Its queue and function must stay until it has, so nothing was deleted. Run the same command again later.",
         ) from None
     if found.arn == work.state.running:
         work.state.running = ""

@@ -47,6 +47,8 @@ class State:
     """What has come about so far; readable after an interruption."""
 
     progress: Progress = field(default_factory=Progress)
+    looked: bool = False
+    """Whether `progress` tells all that is there; most verbs on executions never look."""
     running: str = ""
     """The ARN of the execution that goes on, as far as we know."""
     input_size: str | None = None

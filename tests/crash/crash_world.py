@@ -34,6 +34,11 @@ class Verdict:
     """Nothing had been changed yet, and so nothing was gone on from."""
 
 
+def passed(verdicts: Sequence[Verdict]) -> bool:
+    """Whether all held, and something was killed at all: a harness that kills nothing has shown nothing."""
+    return any(verdict.reached for verdict in verdicts) and not any(verdict.failure for verdict in verdicts)
+
+
 class World:
     """Emulators for one worker: with jobs that end, and, once it is needed, with jobs that do not."""
 

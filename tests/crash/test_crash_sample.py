@@ -6,7 +6,7 @@ import pytest
 
 from account import Inventory
 from checks import CheckError, require_equal
-from crash_world import World
+from crash_world import Verdict, World, passed
 from points import SCENARIOS, Point, in_batches, parse, points_of
 
 GONE_ON_WITH = (
@@ -51,6 +51,13 @@ def test_points_are_written_as_they_are_read() -> None:
     for wrong in ("walk:sqs:CreateQueue:1:after:a", "run:sqs:CreateQueue:1:after:c", "run:sqs:CreateQueue:a"):
         with pytest.raises(ValueError, match="must be like"):
             parse(wrong)
+
+
+def test_nothing_is_shown_where_nothing_was_killed() -> None:
+    point = parse("run:sqs:CreateQueue:1:after:a")
+    killed, ended, failed = Verdict(point, True), Verdict(point, False), Verdict(point, True, "it differs")
+    assert passed([killed, ended])
+    assert not any(map(passed, ([], [ended], [killed, failed])))
 
 
 def test_batches_hold_every_point_once() -> None:

@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -28,6 +30,13 @@ def _leave_running(workplace: Workplace, standing: Standing) -> str:
 def _statuses(standing: Standing) -> list[str]:
     found = standing.client("sagemaker").list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
     return [entry["PipelineExecutionStatus"] for entry in found]
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
 
 
 def test_resume_then_status_and_logs(workplace: Workplace, start_standing: StartStanding) -> None:
@@ -56,6 +65,7 @@ def test_stop(workplace: Workplace, start_standing: StartStanding) -> None:
     config = _leave_running(workplace, standing)
     stopped = workplace.geopipe("stop", config)
     assert stopped.returncode == 0, stopped.stderr
+    assert ", Stopped, started" in stopped.stdout and "Somebody stopped it" not in stopped.stdout
     assert _statuses(standing) == ["Stopped"]
     again = workplace.geopipe("stop", config)
     assert again.returncode == 5 and "has ended already: Stopped" in again.stderr
@@ -108,7 +118,7 @@ def test_rescue_of_a_callback_whose_message_is_gone(
     queue = standing.client("sqs").get_queue_url(QueueName="sagemaker-sdk-example-queue")["QueueUrl"]
     standing.client("sqs").purge_queue(QueueUrl=queue)
     young = workplace.geopipe("rescue", config)
-    assert young.returncode == 0 and "No callback has waited longer than 0:10:00." in young.stdout
+    assert young.returncode == 0 and "No callback has waited longer than 10 min 00 s." in young.stdout
     shown = workplace.geopipe("rescue", config, "--older-than", "0s")
     assert "vej-callback-step has waited since" in shown.stdout and "job IN_PROGRESS" in shown.stdout
     assert _statuses(standing) == ["Executing"]
@@ -126,6 +136,21 @@ def test_nothing_to_show(workplace: Workplace, standing: Standing) -> None:
         assert done.returncode == 2, (verb, done.stderr)
         assert "has no execution yet" in done.stderr and "Traceback" not in done.stderr
     assert workplace.geopipe("rescue", config).returncode == 0
+    named = workplace.geopipe("status", config, "--execution", "nonsense")
+    assert named.returncode == 2 and "no execution nonsense" in named.stderr and "starts one" not in named.stderr
+
+
+def test_ctrl_c_of_resume_says_only_what_is_known(workplace: Workplace, start_standing: StartStanding) -> None:
+    """It has not looked at the resources, so it does not say that there are none."""
+    standing = start_standing("--job-seconds", "600")
+    config = _leave_running(workplace, standing)
+    process = workplace.start("resume", config, "--non-interactive")
+    _wait_for(process, "Execution status is Executing.")
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    (arn,) = re.findall(r"The execution (\S+) goes on\.", rest)
+    assert process.returncode == 130 and "Nothing is there" not in rest
+    assert f"To go on: python run.py resume {config} --execution {arn.rsplit('/', 1)[-1]}\n" in rest
 
 
 def test_a_run_waits_for_one_of_ours_that_is_being_stopped(workplace: Workplace, start_standing: StartStanding) -> None:
@@ -135,12 +160,12 @@ def test_a_run_waits_for_one_of_ours_that_is_being_stopped(workplace: Workplace,
     sagemaker, functions = standing.client("sagemaker"), standing.client("lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.delete_event_source_mapping(UUID=mapping["UUID"])
-    while functions.list_event_source_mappings()["EventSourceMappings"]:
-        time.sleep(0.05)
+    _await(lambda: not functions.list_event_source_mappings()["EventSourceMappings"])
     (left,) = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
     arn = left["PipelineExecutionArn"]
-    while len(sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]) < 2:
-        time.sleep(0.05)  # stopped before its callback waits, it would need no answer
+    # Stopped before its callback waits, it would need no answer.
+    steps = partial(sagemaker.list_pipeline_execution_steps, PipelineExecutionArn=arn)
+    _await(lambda: len(steps()["PipelineExecutionSteps"]) == 2)
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     assert _statuses(standing) == ["Stopping"]
     process = workplace.start(config, "--non-interactive", "--cleanup=none")

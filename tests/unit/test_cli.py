@@ -106,6 +106,24 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
     assert "usage: geopipe" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "name a configuration, such as config/local.yaml"),
+        (["statsu", LOCAL], 'there is no command "statsu"; did you mean "status"?'),
+        (["deploy", LOCAL], 'there is no command "deploy"; use one of run, plan'),
+        ([LOCAL, "more"], "unrecognized arguments: more"),
+        (["run", LOCAL, "more"], "unrecognized arguments: more"),
+        (["statsu", LOCAL, "--nonsense"], "unrecognized arguments:"),
+        (["rescue", LOCAL, "--fail", " "], "--fail: it is empty"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["run", "--help"], ["cleanup", "--help"]])
 def test_help_shows_the_exit_codes(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -13,7 +13,7 @@ from geopipe_runner.config import load
 from geopipe_runner.config.model import S3Location
 from geopipe_runner.jobs import JOBS
 from geopipe_runner.kinds.base import differences
-from geopipe_runner.kinds.grants import lambda_policy
+from geopipe_runner.kinds.grants import lambda_policy, sagemaker_policy
 from geopipe_runner.kinds.policy_documents import document, normalise
 from geopipe_runner.pipeline import request
 from geopipe_runner.pipeline.template import render, variables
@@ -76,9 +76,10 @@ def test_narrowed_a_custom_job_may_not_use_geospatial_services(scope: str) -> No
 
 
 def _actions_on_jobs(kind: str, scope: str) -> list[str]:
-    policy = lambda_policy(deployment(config(job={"kind": kind}, iam={"scope": scope})))
-    actions = [action for statement in policy["Statement"] for action in statement["Action"]]
-    assert "sqs:ReceiveMessage" in actions and "sagemaker:SendPipelineExecutionStepSuccess" in actions
+    given = deployment(config(job={"kind": kind}, iam={"scope": scope}))
+    statements = [*lambda_policy(given)["Statement"], *sagemaker_policy(given)["Statement"]]
+    actions = [action for statement in statements for action in statement["Action"]]
+    assert {"sqs:ReceiveMessage", "sagemaker:SendPipelineExecutionStepSuccess", "lambda:InvokeFunction"} <= {*actions}
     return [action for action in actions if action.startswith(("sagemaker-geospatial:", "iam:"))]
 
 

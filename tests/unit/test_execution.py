@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -155,3 +156,37 @@ def test_a_token_is_no_part_of_what_is_printed() -> None:
     (_, callback) = execution.steps(FakeSageMaker(["Executing"]).aws, ARN)
     assert callback.token == "a1b2c3d4e5"
     assert "a1b2c3d4e5" not in repr(callback)
+
+
+@dataclass
+class FakeLogs:
+    """A log group in pages of three lines; none at all where there is no group."""
+
+    lines: int
+    there: bool = True
+
+    def client(self, _service: str) -> FakeLogs:
+        return self
+
+    def get_paginator(self, _operation: str) -> FakeLogs:
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        if not self.there:
+            raise answer_error("ResourceNotFoundException")
+        for first in range(0, self.lines, 3):
+            yield {"events": [{"message": f"{n}\n"} for n in range(first, min(first + 3, self.lines))]}
+
+
+@pytest.mark.parametrize(
+    ("logs", "count", "last"),
+    [
+        (FakeLogs(7), 4, ("3", "4", "5", "6")),
+        (FakeLogs(2), 4, ("0", "1")),
+        (FakeLogs(7), 0, ()),
+        (FakeLogs(0), 4, ()),
+        (FakeLogs(7, there=False), 4, ()),
+    ],
+)
+def test_the_last_lines_of_a_log(logs: Any, count: int, last: tuple[str, ...]) -> None:
+    assert execution.log_lines(logs, "group", None, count) == last

@@ -51,6 +51,11 @@ def view(*steps: StepView, status: str = "Failed", failure: str = "") -> Executi
             "callback-undeliverable",
         ),
         ("Callback", "somebody said so", None, "callback-failed"),
+        ("Callback", "role/Pipeline is not authorized to perform: sqs:SendMessage on q", None, "access-denied"),
+        ("Callback", "AccessDenied: told by whoever answered", COLUMN, "input-column-missing"),
+        ("Lambda", "An error occurred (403) when calling the HeadObject operation: Forbidden", None, "access-denied"),
+        ("Lambda", "Runtime.MalformedHandlerName: Bad handler 'handler'", None, "handler-import-error"),
+        ("Processing", "ClientError: not authorized to perform: s3:GetObject", None, "access-denied"),
         ("Fail", "too few rows", None, "fail-step"),
         ("Processing", "AlgorithmError", None, "step-failed"),
     ],
@@ -102,6 +107,12 @@ def test_a_stopped_execution_is_stopped_whatever_else_is_said() -> None:
         ({"Status": "DELETED"}, "job-stopped"),
         ({"Status": "FAILED", "ErrorDetails": {"ErrorType": "SERVER_ERROR", "ErrorMessage": "oh"}}, "job-failed"),
         ({"Status": "FAILED", "ErrorDetails": {}}, "job-failed"),
+        ({"Status": "FAILED"}, "job-failed"),
+        ({"Status": "COMPLETED", "ExportStatus": "FAILED"}, "export-failed"),
+        (
+            {"Status": "FAILED", "ErrorDetails": {"ErrorMessage": "The column key does not exist"}},
+            "input-column-missing",
+        ),
         ({"Status": "FAILED", "ErrorDetails": {"ErrorMessage": "(NoSuchKey) when calling GetObject"}}, "input-missing"),
         ({"Status": "FAILED", "ErrorDetails": {"ErrorMessage": "AccessDenied calling GetObject"}}, "bucket-denied"),
         ({"Status": "FAILED", "ErrorDetails": {"ErrorMessage": "AccessDenied calling GetJob"}}, "job-failed"),
@@ -126,6 +137,8 @@ def test_what_a_job_says(job: dict[str, object], code: str | None) -> None:
 
 def test_a_right_that_may_only_be_late() -> None:
     assert denied(step("Lambda", "Could not assume role x")) and denied(step("Lambda", "AccessDenied: no"))
+    assert denied(step("Callback", "not authorized to perform: sqs:SendMessage on q"))
+    assert denied(step("Lambda", "An error occurred (403) when calling the HeadObject operation: Forbidden"))
     assert not denied(step("Lambda", "RuntimeError: x"))
 
 

@@ -85,6 +85,22 @@ def test_a_run_that_succeeded(results: Path) -> None:
     assert "What went wrong" not in shown.words
 
 
+def test_a_job_that_tells_no_good_rows_from_bad_ones(results: Path) -> None:
+    document = succeeded()
+    assert any(str(cell.get("class")).startswith("status") for cell in page(document, results).all("td"))
+    document["results"]["valid"] = None
+    shown = page(document, results)
+    assert "200 of 200 rows" not in shown.words and "0 %" not in shown.words
+    assert not any(str(cell.get("class")).startswith("status") for cell in shown.all("td"))
+
+
+def test_a_branch_not_taken_is_no_step_that_is_missing(tmp_path: Path) -> None:
+    document = succeeded()
+    document["definition"].append({**document["definition"][0], "name": "else", "type": "Fail"})
+    words = page(document, tmp_path).words
+    assert "4 of 4" in words and "Not started" in words
+
+
 def test_a_run_that_failed_says_why_before_all_else(tmp_path: Path) -> None:
     document = failed()
     words = page(document, tmp_path).words
@@ -224,6 +240,14 @@ def test_the_good_status_comes_first(tmp_path: Path) -> None:
     assert found and found.statuses == ["Valid Data", "Bad"] and found.counts == [1, 2]
 
 
+def test_a_status_of_any_kind_makes_no_end_of_layers(tmp_path: Path) -> None:
+    save_results(tmp_path, [Row((0, 0), "", f"{n} " + "x" * 100) for n in range(50)] + [Row((0, 0), "")])
+    found = points.read(tmp_path / "results.geojson")
+    assert found and found.statuses[0] == "Valid Data" and found.statuses[-1] == points.OTHER
+    assert len(found.statuses) == points.MOST_STATUSES + 1 and sum(found.counts) == 51
+    assert found.counts[-1] == 51 - points.MOST_STATUSES and max(map(len, found.statuses)) == 80
+
+
 def test_properties_of_one_s_own(tmp_path: Path) -> None:
     line = (
         '{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"a":"","depth":"3","b":"x"}}'
@@ -275,10 +299,16 @@ def test_only_the_first_rows(tmp_path: Path) -> None:
     assert "1003" not in shown.words
 
 
-@pytest.mark.parametrize("text", [b"", b"\x00,\xff\r\n1,2\r\n", b"Longitude\r\n"], ids=["empty", "bytes", "header"])
-def test_odd_files_are_no_failure(text: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [(b"", 0), (b"\x00,\xff\r\n1,2\r\n", 1), (b"Longitude\r\n", 0), (b"Longitude\n\n1\n\n", 1)],
+    ids=["empty", "bytes", "header", "blank lines"],
+)
+def test_odd_files_are_no_failure(text: bytes, there: int, tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_bytes(text)
-    assert "0 rows" in page(succeeded(), tmp_path).words or b"1,2" in text
+    found = rows.read(tmp_path / "results.csv")
+    assert found is not None and len(found.rows) == there
+    assert f"The first {there} row{'' if there == 1 else 's'} of 200" in page(succeeded(), tmp_path).words
 
 
 # The course and the graph

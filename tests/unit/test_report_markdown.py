@@ -25,6 +25,12 @@ def test_a_run_that_succeeded() -> None:
     assert "200 rows, 200 of them Valid Data." in text and text.endswith("Everything is cleaned up.\n")
 
 
+def test_a_job_that_tells_no_good_rows_from_bad_ones() -> None:
+    document = succeeded()
+    document["results"]["valid"] = None
+    assert "\n200 rows.\n" in render(document) and "Valid Data" not in render(document)
+
+
 def test_a_run_that_failed_says_why_first() -> None:
     text = render(failed())
     assert "**Failed** in `vej-callback-step` (`input-column-missing`)\n" in text

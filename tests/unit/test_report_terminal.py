@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from geopipe_runner.errors import AwsError, InterruptedByUser
 from geopipe_runner.pipeline.execution import ExecutionView
 from geopipe_runner.pipeline.results import Results
-from geopipe_runner.report import events
+from geopipe_runner.report import error_text, events
 from geopipe_runner.report.result_table import lines
 from geopipe_runner.report.text import TextReport
 
@@ -138,3 +139,16 @@ def test_a_table_fits_and_shows_what_tells_something(width: int) -> None:
 def test_a_table_without_anything_in_it() -> None:
     assert lines(results(((), ("",))), 60) == []
     assert lines(results((("1", "2"),), ()), 60) == ["1  2"]
+
+
+def test_a_rule_stays_on_one_line(terminal: Reported) -> None:
+    assert set(re.findall("-{3,}", terminal.tell(events.Welcome(), events.CleanupBegins()))) == {"-" * 60}
+
+
+def test_an_interruption_is_told_below_what_the_terminal_writes_of_it() -> None:
+    terminal, file = Terminal(), io.StringIO()
+    for stream in (terminal, file):
+        error_text.show(InterruptedByUser("Interrupted."), stream)
+        error_text.show(AwsError("Gone."), stream)
+    assert terminal.getvalue() == "\nError: Interrupted.\nError: Gone.\n"
+    assert file.getvalue() == "Error: Interrupted.\nError: Gone.\n"

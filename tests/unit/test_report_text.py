@@ -102,7 +102,15 @@ def test_following_an_execution() -> None:
 
 def test_a_resumed_execution_is_no_new_one() -> None:
     lines = Screen().tell(events.ExecutionStarted("arn:e", "the-run", resumed=True))
-    assert lines[:2] == ["Resuming pipeline execution.", "        Execution arn:e (run the-run) is still going on."]
+    assert lines[:2] == ["Resuming pipeline execution.", "        Going on with execution arn:e (run the-run)."]
+    assert Screen().tell(events.ExecutionStarted("arn:e", "", resumed=True))[1].endswith("execution arn:e.")
+
+
+def test_times_are_told_in_utc_and_to_the_second() -> None:
+    assert Screen().tell(events.ExecutionShown(VIEW, ()))[1] == "Run run, Executing, started 2026-01-01 00:00:00 UTC"
+    since = datetime(2026, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+    waiting = Screen().tell(events.CallbackWaiting("arn", "step", since, "job IN_PROGRESS", None))
+    assert "step has waited since 2026-01-01 12:00:00 UTC; job" in waiting[1]
 
 
 def test_results() -> None:

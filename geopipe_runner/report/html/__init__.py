@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ HOW_TO_GET = "report.html is not written: it needs the extra `report` (pip insta
 
 
 def available() -> bool:
-    """Whether the extra is installed."""
-    return find_spec("bokeh") is not None
+    """Whether the extra is installed and works."""
+    try:
+        import_module("bokeh")
+    except ImportError:
+        return False
+    return True
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:

@@ -132,15 +132,18 @@ def _tiles(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     tiles = []
     results = document["results"]
     if results and results["rows"] is not None:
-        good, all_rows = results["valid"] or 0, results["rows"]
+        good, all_rows = results["valid"], results["rows"]
         tiles.append(("Rows", f"{all_rows:,}", count(len(results["keys"]), "result file")))
-        tiles.append(("Valid Data", percent(good, all_rows), f"{good:,} of {count(all_rows, 'row')}"))
+        if good is not None:
+            tiles.append(("Valid Data", percent(good, all_rows), f"{good:,} of {count(all_rows, 'row')}"))
     starts = [step["started"] for step in document["steps"] if step["started"]]
     ends = [step["ended"] for step in document["steps"] if step["ended"]]
     took = between(min(starts, default=None), max(ends, default=None))
     done = sum(step["status"] == "Succeeded" for step in document["steps"])
     if document["steps"]:
-        all_steps = max(len(document["definition"]), len(document["steps"]))
+        # What has not begun by a good end lies on a branch that was not taken.
+        waiting = 0 if document["status"] == "Succeeded" else len(document["definition"])
+        all_steps = max(waiting, len(document["steps"]))
         tiles.append(("Steps", f"{done} of {all_steps}", "succeeded"))
     if took is not None:
         tiles.append(("Pipeline", span(took), "first step to last"))

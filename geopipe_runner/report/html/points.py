@@ -19,6 +19,11 @@ _Point = tuple[float, float, str, str]
 """Longitude, latitude, status and label."""
 
 _LONGEST_LABEL = 160
+_LONGEST_STATUS = 80
+MOST_STATUSES = 12
+"""So many statuses are told apart; a column that only happens to be called status may have any number."""
+
+OTHER = "(other)"
 _FEATURE = b'{"type":"Feature",'
 
 
@@ -82,7 +87,12 @@ def _feature(line: bytes) -> _Point | None:
         return None
     longitude, latitude = feature["geometry"]["coordinates"][:2]
     properties = feature["properties"] or {}
-    return round(longitude, 5), round(latitude, 5), sys.intern(_named(properties, "status")), _label(properties)
+    return (
+        round(longitude, 5),
+        round(latitude, 5),
+        sys.intern(_named(properties, "status")[:_LONGEST_STATUS]),
+        _label(properties),
+    )
 
 
 def _named(properties: Mapping[str, Any], last: str) -> str:
@@ -103,6 +113,7 @@ def _fill(points: Points, kept: list[_Point | None]) -> None:
     for longitude, latitude, status, label in there:
         points.longitude.append(longitude)
         points.latitude.append(latitude)
-        points.status.append(numbers.setdefault(status, len(numbers)))
+        known = status in numbers or len(numbers) < MOST_STATUSES
+        points.status.append(numbers.setdefault(status if known else OTHER, len(numbers)))
         points.label.append(label)
     points.statuses = list(numbers)

@@ -39,7 +39,7 @@ def read(path: Path, most: int = MOST) -> Rows | None:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             records = csv.reader(file)
             header = next(records, [])
-            rows = tuple(_fit(row, len(header)) for row in islice(records, most))
+            rows = tuple(_fit(row, len(header)) for row in islice(filter(None, records), most))
     except (OSError, csv.Error):
         return None
     told = [n for n in range(len(header)) if not rows or any(row[n] for row in rows)]
