@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..config.model import JobConfig, S3Location
@@ -62,6 +64,9 @@ class JobKind(Protocol):
     def warning(self, aws: Aws) -> str | None:
         """What this account or caller may lack for the job, seen before anything is made; None if nothing."""
 
+    def input_warning(self, deployment: Deployment) -> str | None:
+        """What the job will not find in a local input, seen before it is paid for; None if nothing. Reads the file."""
+
     def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
         """The state the job is really in, for a person to read."""
 
@@ -81,3 +86,12 @@ def input_location(deployment: Deployment) -> S3Location:
     if isinstance(source, S3Location):
         return source
     return S3Location(deployment.config.bucket.name, deployment.config.input.prefix + source.name)
+
+
+def first_row(file: Path) -> tuple[str, ...]:
+    """The header of a CSV file; nothing where there is none to be read."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
+            return tuple(next(csv.reader(lines), ()))
+    except (OSError, csv.Error):
+        return ()

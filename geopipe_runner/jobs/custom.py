@@ -45,6 +45,9 @@ class Custom:
     def warning(self, aws: Aws) -> str | None:
         return None
 
+    def input_warning(self, deployment: Deployment) -> str | None:
+        return None
+
     def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
         return "no job of its own"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..aws.failures import AWS_ERRORS, denied
@@ -16,7 +17,7 @@ from ..aws.gone import ignore_gone, none_if_gone
 from ..aws.retry import error_code
 from ..config.model import JobConfig
 from ..kinds.base import Deployment
-from .base import JobFailure, PointColumns, ResultFormat, input_location
+from .base import JobFailure, PointColumns, ResultFormat, first_row, input_location
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -78,6 +79,17 @@ class ReverseGeocoding:
                 )
             raise
         return None
+
+    def input_warning(self, deployment: Deployment) -> str | None:
+        source, job = deployment.config.input.source, deployment.config.job
+        if not isinstance(source, Path):
+            return None
+        there = [name.strip() for name in first_row(source)]  # how blanks are taken is not documented
+        missing = [name for name in (job.longitude_column, job.latitude_column) if name.strip() not in there]
+        if not missing or not there:
+            return None
+        columns = f"column{'s' if len(missing) > 1 else ''} {' and '.join(map(repr, missing))}"
+        return f"{source.name} has no {columns}, so the job will fail; it has {', '.join(map(repr, there))}."
 
     def state(self, aws: Aws, outputs: Mapping[str, str]) -> str:
         arn = outputs.get("vej_arn")

@@ -37,6 +37,8 @@ def explain(view: ExecutionView, job: JobFailure | None, log_lines: tuple[str, .
     failed = first_failed(view)
     reason = (failed.failure if failed else "") or view.failure or f"The execution ended {view.status}."
     code = "execution-stopped" if view.status == "Stopped" else _code(failed, reason, job)
+    if code == "callback-failed" and any(_DENIED.search(line) for line in log_lines):
+        code = "access-denied"  # what the function met while the callback waited; a reason has 256 characters at most
     return Failure(code, reason, failed.name if failed else None, job.text if job else None, log_lines)
 
 

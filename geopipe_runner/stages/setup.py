@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..errors import RefusedError, UsageError
+from ..jobs import JOBS
 from ..reconcile import orphans, planner
 from ..reconcile.applier import apply
 from ..reconcile.blueprint import settled
@@ -45,8 +46,9 @@ def plan(work: Work) -> Intent:
     work.state.progress.saw(made)
     work.state.looked = True
     work.report.tell(Planned(work.config, work.aws.account, intent.shown))
-    if sight.warning:
-        work.report.tell(Note(f"Warning: {sight.warning}"))
+    job = JOBS[work.config.job.kind]
+    for warning in filter(None, (sight.warning, job.input_warning(blueprint.deployment))):
+        work.report.tell(Note(f"Warning: {warning}"))
     return intent
 
 

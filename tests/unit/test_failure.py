@@ -147,3 +147,9 @@ def test_the_page_lists_every_code_with_its_advice() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| (.+?) \| (.+) \|$", page, re.MULTILINE)
     assert {code: advice for code, _, advice in rows} == dict(ADVICE)
     assert all(what for _, what, _ in rows)
+
+
+def test_a_denial_in_the_log_tells_why_a_callback_failed() -> None:
+    found = view(step("Callback", "The work was not done"))
+    assert explain(found, None, ("tried again: AccessDenied calling PutObject",)).code == "access-denied"
+    assert explain(found, COLUMN, ("AccessDenied",)).code == COLUMN.code
