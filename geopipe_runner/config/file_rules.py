@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from .aws_rules import bucket_name_fault
 from .values import Finding, Values
-from .wording import quote
+from .wording import one_of, quote
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*[^/])")
@@ -30,10 +31,41 @@ def handler_exists(values: Values) -> Iterator[Finding]:
     folder, handler = values.path("function.source"), values["function.handler"]
     module = handler.rsplit(".", 1)[0].replace(".", "/")
     candidates = (folder / f"{module}.py", folder / module / "__init__.py")
-    if _safely(folder.is_dir) and not any(_safely(candidate.is_file) for candidate in candidates):
-        path = "function.handler" if values.written("function.handler") else "function.source"
+    if not _safely(folder.is_dir):
+        return
+    path = "function.handler" if values.written("function.handler") else "function.source"
+    found = next((candidate for candidate in candidates if _safely(candidate.is_file)), None)
+    if found is None:
         what = f"function.handler {quote(handler)}: there is no {module}.py in {quote(folder)}"
         yield Finding(path, what, _modules(folder))
+        return
+    function, there = handler.rsplit(".", 1)[-1], top_level_names(found)
+    if there is not None and function not in there:
+        what = f"function.handler {quote(handler)}: {found.name} has no {quote(function)}"
+        yield Finding(path, what, one_of(function, sorted(there), "name a function that is there"))
+
+
+def top_level_names(module: Path) -> set[str] | None:
+    """What a module defines or imports; None where that cannot be told without running it."""
+    try:
+        tree = ast.parse(module.read_bytes())
+    except (OSError, SyntaxError, ValueError):  # it may be written for a later Python than this one
+        return None
+    names = set(_names(tree))
+    return None if "*" in names else names
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Of assignments every name that stands there; of blocks such as if and try what stands in them."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.name
+        elif isinstance(child, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name).split(".")[0] for alias in child.names)
+        elif isinstance(child, ast.Name):
+            yield child.id
+        else:
+            yield from _names(child)
 
 
 def _modules(folder: Path) -> str:
