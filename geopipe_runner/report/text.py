@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from ..errors import InterruptedByUser
 from ..pipeline.execution import ExecutionView
-from ..reconcile.model import Action, Step
-from . import error_text, events, execution_text, plan_text, results_text
+from ..reconcile.model import Step
+from . import cleanup_text, error_text, events, execution_text, plan_text, results_text
 from .paint import for_stream, is_terminal
 from .sections import Sections, rule
 from .streams import lost_output
@@ -57,15 +57,15 @@ class TextReport:
             events.ExecutionStarted: self._execution_started,
             events.ExecutionSeen: self._execution_seen,
             events.ExecutionEnded: self._execution_ended,
-            events.ExecutionShown: lambda event: self._say("\n".join(execution_text.shown(event))),
-            events.CallbackWaiting: lambda event: self._say("\n".join(execution_text.waiting(event))),
+            events.ExecutionShown: lambda event: self._lines(execution_text.shown(event)),
+            events.CallbackWaiting: lambda event: self._lines(execution_text.waiting(event)),
             events.LogRead: lambda event: self._say("\n".join(event.lines) or "Nothing was logged."),
             events.ResultsRead: self._results,
             events.StudioInstructions: self._studio,
             events.Failed: self._failed,
             events.CleanupBegins: self._cleanup_begins,
-            events.CleanupPlanned: self._cleanup_planned,
-            events.Deleted: self._deleted,
+            events.CleanupPlanned: lambda event: self._lines(cleanup_text.planned(event)),
+            events.Deleted: lambda event: self._lines(cleanup_text.deleted(event)),
             events.Complete: self._complete,
             events.Valid: self._valid,
             events.Transferred: self._transferred,
@@ -128,9 +128,12 @@ class TextReport:
             self._out = io.StringIO()  # what follows is said to nobody
             raise lost_output(error) from None
 
-    def _block(self, *lines: str) -> None:
-        for line in (self._rule, *lines, self._rule):
+    def _lines(self, lines: Iterable[str]) -> None:
+        for line in lines:
             self._say(line)
+
+    def _block(self, *lines: str) -> None:
+        self._lines((self._rule, *lines, self._rule))
 
     def _welcome(self, event: events.Welcome) -> None:
         self._block(_WELCOME_CUSTOM if event.custom else _WELCOME)
@@ -144,8 +147,7 @@ class TextReport:
         )
         if event.config.target == "aws":
             self._say(f"as {account.caller_arn}")
-        for line in plan_text.lines(event.plan, self._paint):
-            self._say(line)
+        self._lines(plan_text.lines(event.plan, self._paint))
 
     def _setup_begins(self, event: events.SetupBegins) -> None:
         self._block("First, we will set up the roles, functions, and queue needed by the SageMaker pipeline.")
@@ -198,10 +200,7 @@ class TextReport:
 
     def _results(self, event: events.ResultsRead) -> None:
         width = shutil.get_terminal_size().columns if self.live else None
-        self._say(self._rule)
-        for line in results_text.shown(event.results, width):
-            self._say(line)
-        self._say(self._rule)
+        self._block(*results_text.shown(event.results, width))
 
     def _studio(self, _event: events.StudioInstructions) -> None:
         self._block(
@@ -243,25 +242,8 @@ class TextReport:
         self._say(self._rule)
         self._say("Clean up resources.")
 
-    def _cleanup_planned(self, event: events.CleanupPlanned) -> None:
-        if all(step.action is Action.ABSENT for step in event.plan):
-            self._say("        There is nothing to delete.")
-        for step in event.plan.having(Action.KEEP):
-            if step.reason:
-                self._say(f"        Keeping {step.resource.kind.label} {step.resource.name}: {step.reason}.")
-
-    def _deleted(self, event: events.Deleted) -> None:
-        step = event.outcome.step
-        if event.outcome.error is not None:
-            self._say(f"        Failed to delete {step.resource.kind.label} {step.resource.name}.")
-        elif step.action is Action.DELETE:
-            self._say(f"        Deleted {step.resource.kind.label} {step.resource.name}.")
-
     def _complete(self, event: events.Complete) -> None:
-        if event.remaining:
-            self._say("        Still there:")
-            for step in event.remaining:
-                self._say(f"          {step.resource.kind.label} {step.resource.name}")
+        self._lines(cleanup_text.remaining(event))
         self._say(self._rule)
         self._block("SageMaker pipeline scenario is complete.")
 
