@@ -308,6 +308,18 @@ def test_without_reporting_what_is_returned_does_not_matter(account: Account, re
     eventually(lambda: relay.left() == 0)
 
 
+def test_what_a_poll_brings_is_treated_as_the_mapping_is_by_then(account: Account, relay: Relay) -> None:
+    """The poll has begun before the change, and ends after it: what is reported comes back all the same."""
+    mapping = account.mapping(relay.arn, relay.function)
+    relay.send()
+    relay.seen(1)
+    eventually(lambda: relay.left() == 0)
+    account.lambda_.update_event_source_mapping(UUID=mapping, **REPORTING)
+    eventually(lambda: account.lambda_.get_event_source_mapping(UUID=mapping)["State"] == "Enabled")
+    message_id = relay.send(fail=1)
+    assert [record["messageId"] for batch in relay.seen(3)[1:] for record in batch] == [message_id, message_id]
+
+
 def test_a_failure_brings_the_whole_batch_back_after_its_visibility_timeout(account: Account, relay: Relay) -> None:
     ids = {relay.send(), relay.send(**{"raise": "no"})}
     mapping = account.mapping(relay.arn, relay.function, **REPORTING)

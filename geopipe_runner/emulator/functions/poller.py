@@ -98,8 +98,9 @@ class Poller:
         handed_over = False
         try:
             messages = self._receive(mapping)
-            if messages and self._still_wanted():
-                threading.Thread(target=self._process, args=(mapping, messages), name="batch", daemon=True).start()
+            now = self._still_wanted()
+            if messages and now:
+                threading.Thread(target=self._process, args=(now, messages), name="batch", daemon=True).start()
                 handed_over = True
             elif messages:
                 self._put_back(messages)
@@ -112,12 +113,12 @@ class Poller:
                 self._free_slot()
         return 0
 
-    def _still_wanted(self) -> bool:
-        """A long poll may end after the mapping was disabled or deleted, or its function."""
+    def _still_wanted(self) -> EventSourceMapping | None:
+        """The mapping as it is now: a long poll may end after it was changed, disabled or deleted, or its function."""
         mapping = self._with.mapping()
-        if self._stopped.is_set() or mapping is None:
-            return False
-        return mapping.delivers(self._with.clock()) and self._with.function_ready(mapping)
+        if self._stopped.is_set() or mapping is None or not mapping.delivers(self._with.clock()):
+            return None
+        return mapping if self._with.function_ready(mapping) else None
 
     # Receiving
 
