@@ -32,9 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         return _fail(f'the emulator needs {", ".join(missing)}: install geopipe\'s extra "emulator"')
     _forget_surroundings()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    end = _End()
     try:
         server = EmulatorServer(settings, options.port, verbose=options.verbose)
     except OSError as problem:
@@ -43,10 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     print(server.url, flush=True)
     if options.exit_with_stdin:
-        threading.Thread(target=_await_end_of_input, args=(ended,), name="stdin", daemon=True).start()
+        threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
     server.start()
     server.warm_up()
-    ended.wait()
+    end.wait()
     server.stop()
     return 0
 
@@ -84,10 +82,31 @@ def _forget_surroundings() -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
-def _await_end_of_input(ended: threading.Event) -> None:
+class _End:
+    """Comes by SIGTERM, SIGINT or `come`, and is not lost whenever it comes.
+
+    A pipe, into which the interpreter writes as soon as a signal arrives: a handler of our own runs only once the main
+    thread does, which may just have begun to wait for a lock.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    def come(self) -> None:
+        os.write(self._write_end, b"\0")
+
+    def wait(self) -> None:
+        os.read(self._read_end, 1)
+
+
+def _await_end_of_input(end: _End) -> None:
     while os.read(0, 4096):
         pass
-    ended.set()
+    end.come()
 
 
 def _fail(message: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..aws.gone import ignore_gone, none_if_gone
@@ -141,15 +142,12 @@ class IamRole(Kind[RoleSpec]):
 def _strip(iam: Any, role: str) -> None:
     """What is gone when its turn comes is no reason to leave the rest."""
     for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
-        for arn in (policy["PolicyArn"] for policy in page["AttachedPolicies"]):
-            ignore_gone(lambda arn=arn: iam.detach_role_policy(RoleName=role, PolicyArn=arn))  # type: ignore[misc]
+        for policy in page["AttachedPolicies"]:
+            ignore_gone(partial(iam.detach_role_policy, RoleName=role, PolicyArn=policy["PolicyArn"]))
     for page in iam.get_paginator("list_role_policies").paginate(RoleName=role):
         for name in page["PolicyNames"]:
-            ignore_gone(lambda name=name: iam.delete_role_policy(RoleName=role, PolicyName=name))  # type: ignore[misc]
+            ignore_gone(partial(iam.delete_role_policy, RoleName=role, PolicyName=name))
     for page in iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role):
-        for name in (profile["InstanceProfileName"] for profile in page["InstanceProfiles"]):
-            ignore_gone(
-                lambda name=name: iam.remove_role_from_instance_profile(  # type: ignore[misc]
-                    RoleName=role, InstanceProfileName=name
-                )
-            )
+        for profile in page["InstanceProfiles"]:
+            name = profile["InstanceProfileName"]
+            ignore_gone(partial(iam.remove_role_from_instance_profile, RoleName=role, InstanceProfileName=name))

@@ -219,8 +219,8 @@ def _tls_only(arn: str) -> dict[str, Any]:
 def _purge(s3: Any, bucket: str, prefix: str) -> None:
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
         for upload in page.get("Uploads", []):
-            named = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-            ignore_gone(lambda named=named: s3.abort_multipart_upload(**named))  # type: ignore[misc]
+            key, upload_id = upload["Key"], upload["UploadId"]
+            ignore_gone(partial(s3.abort_multipart_upload, Bucket=bucket, Key=key, UploadId=upload_id))
     # Always the first page again: what is deleted is no place to go on from.
     while batch := list(islice(_versions(s3, bucket, prefix), _BATCH)):
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})

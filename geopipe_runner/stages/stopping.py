@@ -57,12 +57,14 @@ def _stop_jobs(work: Work, ended: Sequence[ExecutionView]) -> None:
     keeps the callback from ever being sent.
     """
     running = _running_jobs(work) if ended else frozenset()
-    if not running:
-        return
-    for found in ended:
+    for found in ended:  # newest first, so that what was just stopped is found at once
+        if not running:
+            return
         outputs = execution.view(work.aws, found.arn, with_steps=True).outputs
-        for arn in running.intersection(outputs.values()):
+        left = running.intersection(outputs.values())
+        for arn in left:
             _stop_job(work, arn)
+        running -= left
 
 
 def _running_jobs(work: Work) -> frozenset[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..aws.failures import AWS_ERRORS
 from ..jobs import JOBS
 from ..pipeline.execution import ExecutionView
+from ..report.wording import count
 from .work import Work
 
 COUNTED = 8_000_000
@@ -49,4 +50,4 @@ def describe(file: Path) -> str:
             rows = sum(1 for row in csv.reader(lines) if row) - 1  # but the header
     except (OSError, csv.Error):
         return ""
-    return f"{max(rows, 0):,} row{'' if rows == 1 else 's'}"
+    return count(max(rows, 0), "row")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e_world import ROOT, Standing, StartStanding, Workplace
+from e2e_world import Standing, StartStanding, Workplace, start_emulator
 
 
 @pytest.fixture
@@ -25,15 +23,7 @@ def start_standing() -> Iterator[StartStanding]:
     started: list[Standing] = []
 
     def start(*arguments: str) -> Standing:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", "--iam", "enforce", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert process.stdout is not None
-        started.append(Standing(process.stdout.readline().strip(), process))
+        started.append(start_emulator(*arguments))
         return started[-1]
 
     yield start

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +83,28 @@ class Standing:
             "pipelines": [p["PipelineName"] for p in sagemaker.list_pipelines()["PipelineSummaries"]],
         }
         return {service: sorted(names) for service, names in found.items() if names}
+
+
+def start_emulator(*arguments: str) -> Standing:
+    """A standing emulator that holds roles to their policies, unless `--iam off` says otherwise; to be ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", "--iam", "enforce", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    return Standing(process.stdout.readline().strip(), process)
+
+
+def eventually(condition: Callable[[], Any], patience: float = 30.0) -> Any:
+    """What `condition` answers once that is true; a failure after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return answer
 
 
 class StartStanding(Protocol):

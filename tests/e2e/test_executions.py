@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from e2e_world import Standing, StartStanding, Workplace
+from e2e_world import Standing, StartStanding, Workplace, eventually
 from test_failures import _wait_for
 
 PIPELINE = "sagemaker-sdk-example-pipeline"
@@ -30,13 +28,6 @@ def _leave_running(workplace: Workplace, standing: Standing) -> str:
 def _statuses(standing: Standing) -> list[str]:
     found = standing.client("sagemaker").list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
     return [entry["PipelineExecutionStatus"] for entry in found]
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
 
 
 def test_resume_then_status_and_logs(workplace: Workplace, start_standing: StartStanding) -> None:
@@ -160,12 +151,12 @@ def test_a_run_waits_for_one_of_ours_that_is_being_stopped(workplace: Workplace,
     sagemaker, functions = standing.client("sagemaker"), standing.client("lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.delete_event_source_mapping(UUID=mapping["UUID"])
-    _await(lambda: not functions.list_event_source_mappings()["EventSourceMappings"])
+    eventually(lambda: not functions.list_event_source_mappings()["EventSourceMappings"])
     (left,) = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
     arn = left["PipelineExecutionArn"]
     # Stopped before its callback waits, it would need no answer.
     steps = partial(sagemaker.list_pipeline_execution_steps, PipelineExecutionArn=arn)
-    _await(lambda: len(steps()["PipelineExecutionSteps"]) == 2)
+    eventually(lambda: len(steps()["PipelineExecutionSteps"]) == 2)
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     assert _statuses(standing) == ["Stopping"]
     process = workplace.start(config, "--non-interactive", "--cleanup=none")

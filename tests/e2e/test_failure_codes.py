@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e_world import ACCOUNT, ROOT, Standing, Workplace
+from e2e_world import ACCOUNT, Standing, Workplace, start_emulator
 from geopipe_runner.failure_codes import ADVICE
 from test_machine_output import EVENTS
 
@@ -34,16 +33,7 @@ def enforcing() -> Iterator[Callable[[str], Standing]]:
 
     def standing(job_seconds: str) -> Standing:
         if job_seconds not in started:
-            command = [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", "--iam", "enforce"]
-            process = subprocess.Popen(
-                [*command, "--job-seconds", job_seconds],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                cwd=ROOT,
-            )
-            assert process.stdout is not None
-            started[job_seconds] = Standing(process.stdout.readline().strip(), process)
+            started[job_seconds] = start_emulator("--job-seconds", job_seconds)
         return started[job_seconds]
 
     yield standing

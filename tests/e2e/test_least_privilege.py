@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,23 +18,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from e2e_world import ROOT, Standing, Workplace
+from e2e_world import Standing, Workplace, eventually, start_emulator
 
-PATIENCE = 20.0
 JOB_SECONDS = 1.0
 UNSEEN_SECONDS = 6.0
 """The queue's 300 s of visibility under the time scale: how late a finished job is seen that is not asked for anew."""
 FUNCTION, PIPELINE = "SageMakerExampleFunction", "sagemaker-sdk-example-pipeline"
 ROLES = {"function": "SageMakerExampleLambdaRole", "pipeline": "SageMakerExampleRole"}
 START, JOB, EXPORTED = "vej-processing-step", "vej-callback-step", "export-vej-callback"
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return answer
 
 
 @dataclass
@@ -154,7 +142,7 @@ def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
 
     def make(scope: str) -> Deployment:
         if scope not in started:
-            standing = _start_emulator()
+            standing = start_emulator("--time-scale", "0.02", "--job-seconds", str(JOB_SECONDS))
             started[scope] = Deployment(standing)
             workplace = Workplace(tmp_path_factory.mktemp(scope))
             config = workplace.config(endpoint=standing.url, iam={"scope": scope})
@@ -165,19 +153,6 @@ def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
     yield make
     for deployment in started.values():
         deployment.end()
-
-
-def _start_emulator() -> Standing:
-    settings = ["--iam", "enforce", "--time-scale", "0.02", "--job-seconds", str(JOB_SECONDS)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", *settings],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    return Standing(process.stdout.readline().strip(), process)
 
 
 # What is missed when a statement is missing.

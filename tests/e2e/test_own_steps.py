@@ -9,22 +9,19 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from e2e_world import ROOT, Standing, StartStanding, Workplace
+from e2e_world import ROOT, Standing, StartStanding, Workplace, eventually
 
 EXAMPLE = ROOT / "docs/examples/own_steps"
 BUCKET = "own-steps-123456789012-us-west-2"
 PIPELINE, FUNCTION = "own-steps", "OwnSteps"
 ENFORCED = ("--iam", "enforce")
-PATIENCE = 30.0
 
 
 def example(workplace: Workplace, standing: Standing, **changes: Any) -> Path:
@@ -84,14 +81,6 @@ def expected_results() -> list[list[str]]:
 def table(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-    return answer
 
 
 def log_lines(standing: Standing) -> list[str]:
