@@ -2,7 +2,7 @@
 
 import sys
 
-from geopipe_runner.cli import entry
+from geopipe_runner.cli.main import entry
 
 if __name__ == "__main__":
     sys.exit(entry())

@@ -1,50 +1,97 @@
-"""The function's entry: tells which of three things an event asks for, and has it done.
+"""The function's entry point: the keys of an event say what to do.
 
-    Records                  callbacks from the pipeline's queue: see whether their jobs are over
-    vej_export_config        a pipeline step: export the results of the job in vej_arn
-    vej_name                 a pipeline step: start a job
+Records                  callbacks from the pipeline's queue: answer those whose jobs are final
+vej_export_config        a Lambda step: export the results of the job in vej_arn
+vej_name                 a Lambda step: start a job
+eoj_export_config        a Lambda step: export the results of the earth observation job in eoj_arn
+eoj_name                 a Lambda step: start an earth observation job
+parts_config             a Lambda step: start a job in parts
+parts_export             a Lambda step: join the results of a job in parts
 
-The names are those of one job family, of which jobs.py may have several. No work is done here.
+Records from the dead-letter queue of a job in parts are parts that no worker could finish.
 """
 
 import os
+from types import ModuleType
 from typing import Any
 
 import callbacks
-import payloads
-import steps
-from clients import Clients, own_region
-from invocation import Invocation, LambdaContext
-from jobs import FAMILIES, family_with
-from logs import redact
-from settings import Settings
+import vector_enrichment
+from aws import Clients, FunctionSettings, InvocationContext, LambdaContext, own_region
+from geospatial_jobs import SERVICE as GEOSPATIAL
+from log import redact
 
-SETTINGS = Settings.read(os.environ)
+SETTINGS = FunctionSettings.read(os.environ)
 CLIENTS = Clients(own_region())
-CLIENTS.prepare(["sagemaker", "sqs", *(family.service for family in FAMILIES)])
+CLIENTS.prepare(["sagemaker", "sqs", GEOSPATIAL])
 
 
 # snippet-start:[python.example_code.sagemaker.LambdaHandler]
 def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """What Lambda calls."""
-    return handle(event, Invocation.begin(context, CLIENTS, SETTINGS))
+    """Lambda calls this function."""
+    return handle(event, InvocationContext.begin(context, CLIENTS, SETTINGS))
 
 
-def handle(event: Any, invocation: Invocation) -> dict[str, Any]:
-    """Do what the event asks for; when it asks for nothing, ValueError, whose text the failed step shows."""
+def handle(event: Any, invocation: InvocationContext) -> dict[str, Any]:
+    """Do what the event asks for.
+
+    Raises:
+        ValueError: the event asks for nothing, or lacks something. The failed step shows the text.
+    """
     invocation.log.info("input", event=redact(event, invocation.log.hide))
-    fields = payloads.fold(payloads.as_mapping(event, "the event"))
+    fields = callbacks.lowercase_keys(callbacks.as_mapping(event, "the event"))
     if isinstance(fields.get("records"), list):
-        return callbacks.answer_batch(fields["records"], invocation)
-    if family := family_with(fields, "export_config"):
-        return dict(steps.export_job(family, fields, invocation))
-    if family := family_with(fields, "name"):
-        return dict(steps.start_job(family, fields, invocation))
-    raise ValueError(f"the event has none of the keys that say what to do: {', '.join(_known_keys())}")
+        records = [callbacks.read_record(record) for record in fields["records"]]
+        if any(invocation.settings.is_work_dead_letter_queue(record.queue_arn) for record in records):
+            return dict(_parts().mark_dead_letters(records, invocation))
+        return callbacks.answer_batch(fields["records"], _Jobs(), invocation)
+    if "parts_config" in fields:
+        return dict(_parts().start(fields, invocation))
+    if "parts_export" in fields:
+        return dict(_parts().export(fields, invocation))
+    if "vej_export_config" in fields:
+        return dict(vector_enrichment.export_job(fields, invocation))
+    if "vej_name" in fields:
+        return dict(vector_enrichment.start_job(fields, invocation))
+    if "eoj_export_config" in fields:
+        return dict(_earth_observation().export_job(fields, invocation))
+    if "eoj_name" in fields:
+        return dict(_earth_observation().start_job(fields, invocation))
+    raise ValueError(
+        "the event has none of the keys that say what to do: Records, vej_export_config, vej_name, eoj_export_config, "
+        "eoj_name, parts_config, parts_export"
+    )
 
 
 # snippet-end:[python.example_code.sagemaker.LambdaHandler]
 
 
-def _known_keys() -> list[str]:
-    return ["Records", *(family.key(name) for family in FAMILIES for name in ("export_config", "name"))]
+class _Jobs:
+    """The job of a callback, by the keys of its arguments."""
+
+    def check(self, callback: callbacks.Callback, invocation: InvocationContext) -> callbacks.Verdict:
+        verdict: callbacks.Verdict = _job_of(callback).check(callback, invocation)
+        return verdict
+
+    def stop(self, callback: callbacks.Callback, invocation: InvocationContext) -> None:
+        _job_of(callback).stop(callback, invocation)
+
+
+def _job_of(callback: callbacks.Callback) -> ModuleType:
+    if "parts_manifest" in callback.arguments:
+        return _parts()
+    return _earth_observation() if "eoj_arn" in callback.arguments else vector_enrichment
+
+
+def _parts() -> ModuleType:
+    """Returns the module of jobs in parts. Most functions never need it, so they do not spend time on it."""
+    import parts
+
+    return parts
+
+
+def _earth_observation() -> ModuleType:
+    """Returns the module of earth observation jobs, which most functions never need."""
+    import earth_observation
+
+    return earth_observation

@@ -9,10 +9,13 @@ from typing import Any
 
 from geopipe_runner import config
 from geopipe_runner.aws.account import Account
-from geopipe_runner.kinds.base import Artifacts, Deployment, Resource
-from geopipe_runner.pipeline.definition import StepOutline, outline, references
-from geopipe_runner.pipeline.request import load_definition
-from geopipe_runner.reconcile.blueprint import draw
+from geopipe_runner.deployment import Deployment
+from geopipe_runner.jobs.registry import job_of
+from geopipe_runner.kinds.base import Resource
+from geopipe_runner.pipeline.definition import StepOutline, outline
+from geopipe_runner.pipeline.execution_input import load_definition
+from geopipe_runner.pipeline.expressions import references
+from geopipe_runner.reconcile.blueprint import build_blueprint
 
 from .graphviz import Paint, bold, box, edge, graph
 from .sheet import Arrow, Sheet
@@ -27,16 +30,13 @@ PIPELINE, FUNCTION, QUEUE = Paint("#6d28d9", "#ede9fe"), Paint("#c2410c", "#ffed
 STORE, JOB, RIGHTS = Paint("#15803d", "#dcfce7"), Paint("#1d4ed8", "#dbeafe"), Paint("#57534e", "#f5f5f4")
 
 _STEP_PAINTS = {"Lambda": FUNCTION, "Callback": QUEUE}
-_KIND_PAINTS = {
-    "event_source_mapping": QUEUE,
-    "iam_policy": RIGHTS,
-    "iam_role": RIGHTS,
-    "lambda_function": FUNCTION,
-    "log_group": RIGHTS,
-    "s3_bucket": STORE,
-    "s3_object": STORE,
-    "sagemaker_pipeline": PIPELINE,
-    "sqs_queue": QUEUE,
+_KIND_PAINTS: Mapping[str, Paint] = {
+    "plain": MACHINE,
+    "pipeline": PIPELINE,
+    "function": FUNCTION,
+    "queue": QUEUE,
+    "store": STORE,
+    "rights": RIGHTS,
 }
 
 
@@ -68,8 +68,8 @@ def _step_edge(before: str, step: StepOutline, definition: Mapping[str, Any]) ->
 def workflow_source() -> str:
     """The resources of config/local.yaml and what passes between them, in graphviz's language."""
     deployment = _deployment()
-    resources = {resource.key: resource for resource in draw(deployment).resources}
-    boxes = {key: resource for key, resource in resources.items() if resource.kind.name not in _INSIDE}
+    resources = {resource.key: resource for resource in build_blueprint(deployment).resources}
+    boxes = {key: resource for key, resource in resources.items() if resource.kind.shape == "box"}
     sheet = Sheet.of(_GRID, [*boxes, "job"])
     lines = ["layout=neato", "splines=line", "outputorder=nodesfirst", *sheet.grounds(), *sheet.places()]
     lines += [*_machine(deployment), *(_resource(resource, resources) for resource in boxes.values())]
@@ -78,16 +78,13 @@ def workflow_source() -> str:
     return graph("workflow", [*lines, *(line for arrow in arrows for line in sheet.arrow(arrow))])
 
 
-_INSIDE = {"event_source_mapping", "iam_policy", "s3_object"}
-"""Kinds drawn as an arrow, or in the box of what they belong to."""
-
 _GRID = (
     ("config", "runner", "csv"),
     ("sagemaker_role", "pipeline", "bucket"),
     ("queue", "function", "job"),
     ("dead_letter_queue", "lambda_role", "log_group"),
 )
-"""Where the boxes go: things that have to do with each other side by side. Whatever is not named comes below."""
+"""The places of the boxes: related boxes are neighbors. Boxes without a place come below."""
 
 
 def _machine(deployment: Deployment) -> Iterator[str]:
@@ -97,9 +94,13 @@ def _machine(deployment: Deployment) -> Iterator[str]:
 
 
 def _resource(resource: Resource, resources: Mapping[str, Resource]) -> str:
-    inside = [other for other in resources.values() if other.kind.name in _INSIDE and other.needs == (resource.key,)]
+    inside = [
+        other
+        for other in resources.values()
+        if other.kind.shape == "inside" and other.creation_dependencies == (resource.key,)
+    ]
     body = [bold(resource.name), *(f"with its {other.kind.label}" for other in inside)]
-    return box(resource.key, resource.kind.label, body, _KIND_PAINTS[resource.kind.name])
+    return box(resource.key, resource.kind.label, body, _KIND_PAINTS[resource.kind.paint])
 
 
 def _work(resources: Mapping[str, Resource]) -> Iterator[Arrow]:
@@ -107,9 +108,9 @@ def _work(resources: Mapping[str, Resource]) -> Iterator[Arrow]:
     yield Arrow("runner", "pipeline", "creates, starts, follows")
     yield Arrow("runner", "bucket", "uploads the input,\nreads the results")
     for resource in resources.values():
-        if resource.kind.name == "event_source_mapping":
-            queue = next(need for need in resource.needs if resources[need].kind.name == "sqs_queue")
-            yield Arrow(queue, "function", resource.kind.label.replace(" mapping", "\nmapping"))
+        if resource.kind.shape == "arrow":
+            head, tail = resource.creation_dependencies[:2]
+            yield Arrow(tail, head, resource.kind.label.replace(" mapping", "\nmapping"))
     yield Arrow("function", "job", "starts,\nexports")
     yield Arrow("job", "bucket", "reads, writes", both_ways=True)
 
@@ -122,19 +123,21 @@ def _steps_work(definition: Mapping[str, Any]) -> Iterator[Arrow]:
 
 
 def _rests(boxes: Mapping[str, Resource]) -> Iterator[Arrow]:
-    """Dotted: the role it takes on, where it logs. Dashed: where messages go that nobody could handle."""
+    """Dotted: the role that it assumes and its log group. Dashed: the queue for messages that could not be handled."""
     for resource in boxes.values():
-        for other in resource.rests_on:
-            kind = boxes[other].kind.name if other in boxes else ""
-            if kind == "log_group" or (kind == "iam_role" and other in resource.needs):
+        for other in resource.dependencies:
+            if other not in boxes:
+                continue
+            belongs = other in resource.creation_dependencies or boxes[other].group == resource.group
+            if boxes[other].kind.paint == "rights" and belongs:
                 yield Arrow(resource.key, other, "", "style=dotted, arrowhead=none")
-            elif kind == "sqs_queue" and resource.kind.name == kind:
+            elif boxes[other].kind is resource.kind:
                 yield Arrow(resource.key, other, "after many tries", "style=dashed")
 
 
 def _deployment() -> Deployment:
     found = config.load(ROOT / "config/local.yaml", {})
-    return Deployment(found, Account(found.account_id, found.region), Artifacts())
+    return Deployment(found, Account(found.account_id, found.region), job_of(found.job).rights)
 
 
 SOURCES: Mapping[str, Callable[[], str]] = {"pipeline.png": pipeline_source, "workflow.png": workflow_source}

@@ -16,7 +16,7 @@ _STYLE = f"""
 
 @dataclass(frozen=True)
 class Paint:
-    """The colours of a box: its head, and what is below."""
+    """The colors of a box: its head, and what is below."""
 
     head: str
     body: str
@@ -28,7 +28,7 @@ def bold(text: str) -> str:
 
 
 def box(name: str, head: str, body: list[str], paint: Paint) -> str:
-    """A box with a coloured head; the lines of its body are graphviz's HTML."""
+    """A box with a colored head; the lines of its body are graphviz's HTML."""
     rows = "<br/>".join(body)
     return (
         f'"{name}" [label=<<table border="0" cellborder="0" cellspacing="0" cellpadding="6">'

@@ -1,4 +1,4 @@
-"""PNGs that carry the text they were drawn from, so that an old picture can be told without drawing it again."""
+"""PNGs that carry the text they were drawn from, so that an outdated picture is found without drawing it again."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ class Sheet:
     def _ground(self, title: str, first: int, last: int) -> Iterator[str]:
         top, bottom = _depth(first) - _ABOVE, _depth(last) + _BELOW
         size = f"width={2.94 * _COLUMN / 72:.2f}, height={(bottom - top) / 72:.2f}"
-        colours = 'style="rounded,filled", color="#d1d5db", fillcolor="#f9fafb"'
-        yield f'"{title}" [shape=box, label="", {colours}, {size}, {_pos(_COLUMN, (top + bottom) / 2)}]'
+        colors = 'style="rounded,filled", color="#d1d5db", fillcolor="#f9fafb"'
+        yield f'"{title}" [shape=box, label="", {colors}, {size}, {_pos(_COLUMN, (top + bottom) / 2)}]'
         corner = f"shape=plaintext, width=3, fontsize=13, {_pos(-0.06 * _COLUMN, top + 14)}"
         yield f'"{title}: title" [label="{title}\\l", {corner}]'
 

@@ -1,17 +1,30 @@
-"""Who and where we are: what every computed ARN and URL is made from. No calls are made here."""
+"""Who and where we are: the parts of every computed ARN and URL. Makes no calls."""
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
+import json
+import re
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-_PARTITIONS = {"cn-": ("aws-cn", "amazonaws.com.cn"), "us-gov-": ("aws-us-gov", "amazonaws.com")}
+
+@dataclass(frozen=True)
+class Partition:
+    """A part of AWS with its own ARNs and host names, such as `aws-cn`."""
+
+    name: str
+    dns_suffix: str
 
 
 @dataclass(frozen=True)
 class Account:
     """One account in one region at one endpoint.
 
-    `endpoint_url` is None for AWS itself. `caller_arn` is what GetCallerIdentity answered, "" when nobody asked.
+    `endpoint_url` is None for AWS itself. `caller_arn` is GetCallerIdentity's, or "" before that call.
     """
 
     account_id: str
@@ -21,32 +34,48 @@ class Account:
 
     @property
     def partition(self) -> str:
-        """The part of AWS that ARNs begin with."""
-        return self._partition[0]
+        """The first part of this account's ARNs, after `arn:`."""
+        return partition_of(self.region).name
 
     @property
     def dns_suffix(self) -> str:
-        """What host names of this partition end with."""
-        return self._partition[1]
-
-    @property
-    def _partition(self) -> tuple[str, str]:
-        known = (names for prefix, names in _PARTITIONS.items() if self.region.startswith(prefix))
-        return next(known, ("aws", "amazonaws.com"))
+        """The end of this partition's host names."""
+        return partition_of(self.region).dns_suffix
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of a regional resource."""
+        """Returns the ARN of a regional resource."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
     def iam_arn(self, resource: str) -> str:
-        """The ARN of an IAM resource, which has no region."""
+        """Returns the ARN of an IAM resource, which has no region."""
         return f"arn:{self.partition}:iam::{self.account_id}:{resource}"
 
     def bucket_arn(self, bucket: str) -> str:
-        """The ARN of a bucket, which has neither region nor account."""
+        """Returns the ARN of a bucket, which has neither region nor account."""
         return f"arn:{self.partition}:s3:::{bucket}"
 
     def queue_url(self, name: str) -> str:
-        """The URL a queue of that name has."""
+        """Returns the URL of the queue with this name."""
         host = self.endpoint_url or f"https://sqs.{self.region}.{self.dns_suffix}"
         return f"{host.rstrip('/')}/{self.account_id}/{name}"
+
+
+@cache
+def partition_of(region: str) -> Partition:
+    """Returns a region's partition as botocore's endpoint data has it; for an unknown region, that of most regions."""
+    partitions = _botocore_partitions()
+    by_name = (entry for entry in partitions if region in entry["regions"])
+    by_form = (entry for entry in partitions if re.match(entry["regionRegex"], region))
+    entry = next(by_name, None) or next(by_form, partitions[0])
+    return Partition(entry["id"], entry["outputs"]["dnsSuffix"])
+
+
+@cache
+def _botocore_partitions() -> list[dict[str, Any]]:
+    """Returns botocore's `partitions.json`, read without the time that importing botocore takes."""
+    package = importlib.util.find_spec("botocore")
+    assert package is not None and package.submodule_search_locations is not None
+    path = Path(package.submodule_search_locations[0], "data", "partitions.json")
+    content = path.read_bytes() if path.exists() else gzip.decompress(Path(f"{path}.gz").read_bytes())
+    partitions: list[dict[str, Any]] = json.loads(content)["partitions"]
+    return partitions

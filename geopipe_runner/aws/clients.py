@@ -3,6 +3,8 @@
 - The account guard: GetCallerIdentity is the first call, and a wrong account is the last.
 - `read_only()` makes any call that is not on the list of reads an error, so that a plan cannot write.
 - Every S3 call on our bucket carries ExpectedBucketOwner, by one event hook.
+- What we write to IAM, and tags, are noted: AWS needs a while to act on them (`recent_changes`).
+- A response that does not come is announced, and not waited for again and again.
 
 Clients are made one after the other (a session is not thread-safe) and shared by all threads (a client is).
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,33 +23,46 @@ import botocore.config
 import botocore.session
 from botocore.exceptions import (
     ClientError,
-    CredentialRetrievalError,
+    ConnectTimeoutError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
+    ReadTimeoutError,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
-from ..config.addresses import host_of, is_loopback
 from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
-from .failures import not_aws, unreachable
-from .retry import THROTTLED, Retrier, Time, error_code
-from .session import make_session, no_credentials
-from .transfer import Progress, nobody_watches, watch_upload
+from .clock import Time
+from .credentials import no_credentials
+from .endpoint import foreign, on_loopback, silent
+from .error_codes import BAD_CREDENTIALS, THROTTLED, error_code, is_aws_code
+from .errors import as_aws_error, as_exhaustion, not_aws, unreachable
+from .parallel import in_background
+from .response_watch import ResponseWatch
+from .retry import Retrier
+from .secrets import redact
+from .session import make_session
+from .transfer import Progress, ignore_progress, watch_upload
 
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
 _SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
 _CALLS = logging.getLogger("geopipe.calls")
-_FIRST_CALL = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 5})
+
+# How often a call is sent when no response comes in time; every other passing error has all attempts.
+_TIMED_ATTEMPTS = 3
+_TIMED_ATTEMPTS_ON_LOOPBACK = 2
+
+_READ_ABOVE = "If it has ended, its message is above. Otherwise run the same command again."
+
+# Whether anything listens on loopback, the first call finds out soon.
+_FIRST_CALL = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 5}, read_timeout=15)
 
 
 class WriteRefusedError(Exception):
-    """A call that is not a read was made while only reads were allowed: a bug of ours, so no user's error."""
+    """A call that is not a read was made while only reads were allowed. This is a bug of ours."""
 
 
 class Aws:
@@ -60,9 +75,9 @@ class Aws:
         bucket: str,
         retrier: Retrier,
         client_config: botocore.config.Config,
-        progress: Progress = nobody_watches,
+        progress: Progress = ignore_progress,
     ) -> None:
-        self._progress = progress
+        self.progress = progress
         self.account = account
         self.retrier = retrier
         self._session = session
@@ -72,6 +87,9 @@ class Aws:
         self._lock = threading.Lock()
         self._readers = 0
         self._throttled: set[str] = set()
+        self._responses = ResponseWatch(retrier.on_wait)
+        is_local = on_loopback(account.endpoint_url)
+        self._timed_attempts = _TIMED_ATTEMPTS_ON_LOOPBACK if is_local else _TIMED_ATTEMPTS
 
     def client(self, service: str) -> Any:
         """The shared client of `service`, made on first use."""
@@ -107,27 +125,37 @@ class Aws:
         client.meta.events.register("before-send.s3", self._watch)
         client.meta.events.register("after-call", _log)
         client.meta.events.register("needs-retry", self._announce_throttling)
+        client.meta.events.register("needs-retry", self._give_up_on_silence)
+        self._responses.register(client.meta.events)
         return client
 
     def _config_for(self, service: str) -> botocore.config.Config:
-        """On loopback nobody may be there at all: the first call of all finds that out soon."""
+        """Returns the client's settings; the first call on loopback finds out soon that nothing listens."""
         first = service == "sts" and on_loopback(self.account.endpoint_url)
         return self._config.merge(_FIRST_CALL) if first else self._config
 
     def _watch(self, request: Any, **_: Any) -> None:
-        watch_upload(self._progress, request)
+        watch_upload(self.progress, request, self._responses.keep_alive)
+
+    def _give_up_on_silence(self, caught_exception: Exception | None, attempts: int, **_: Any) -> None:
+        """Raise a timeout instead of repeating the call as often as after other errors."""
+        if isinstance(caught_exception, ReadTimeoutError | ConnectTimeoutError) and attempts >= self._timed_attempts:
+            raise caught_exception
 
     def _announce_throttling(self, response: Any, operation: Any, **_: Any) -> None:
-        """botocore waits and tries again by itself; whoever watches should know why nothing happens."""
+        """Say why nothing happens while botocore waits and repeats the call by itself."""
         code = response[1].get("Error", {}).get("Code", "") if response else ""
         service = operation.service_model.service_name
         if code in THROTTLED and service not in self._throttled:
             self._throttled.add(service)
-            self.retrier.announce(f"Waiting: {service} asks to be called less often ({code}).")
+            self.retrier.on_wait(f"Waiting: {service} asks to be called less often ({code}).")
 
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        if self._readers and not is_read(model.service_model.service_name, model.name):
-            raise WriteRefusedError(f"{model.service_model.service_name}:{model.name} during a plan")
+        service = model.service_model.service_name
+        if not is_read(service, model.name):
+            if self._readers:
+                raise WriteRefusedError(f"{service}:{model.name} during a plan")
+            self.retrier.recent.record(service, model.name, params, self.retrier.time.clock())
         shape = model.input_shape
         owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket
         if owned:
@@ -147,35 +175,37 @@ def is_read(service: str, operation: str) -> bool:
 def connect(
     config: Config,
     endpoint_url: str | None,
-    announce: Callable[[str], None],
+    on_wait: Callable[[str], None],
     time: Time,
-    progress: Progress = nobody_watches,
+    progress: Progress = ignore_progress,
+    *,
+    interactive: bool = True,
 ) -> Aws:
-    """A checked connection: who we are has been asked and is who the configuration expects.
+    """Returns a checked connection: GetCallerIdentity names the account that the configuration expects.
 
-    Raises AwsError without usable credentials, RefusedError in another account.
+    `interactive`: the user can answer when a profile asks for an MFA code. Raises AwsError without usable
+    credentials, RefusedError in another account.
     """
-    session = make_session(config, endpoint_url)
+    client_config = _client_config(endpoint_url)
+    session = make_session(config, endpoint_url, client_config, interactive=interactive)
     account = Account(config.account_id, config.region, endpoint_url)
+
+    def announce(text: str) -> None:
+        on_wait(redact(text))
+
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
-    aws = Aws(session, account, config.bucket.name, retrier, _client_config(endpoint_url), progress)
+    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress)
     sts = aws.client("sts")
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(sts.get_caller_identity)
-        if config.target == "local":
-            # An emulator takes a while to start up. With AWS the call may be fetching credentials with clients of
-            # its own, and a session must not make two at the same time.
-            aws.prepare()
-        identity = _identity(answer, config)
+    response = in_background(sts.get_caller_identity)
+    if config.target == "local":
+        # An emulator takes a while to start up. With AWS the call may be fetching credentials with clients of
+        # its own, and a session must not make two at the same time.
+        aws.prepare()
+    identity = _identity(response, config, endpoint_url)
     _check_account(identity, config)
     aws.prepare()
     aws.account = replace(aws.account, caller_arn=identity["Arn"])
     return aws
-
-
-def on_loopback(endpoint_url: str | None) -> bool:
-    """Whether `endpoint_url` is on this machine."""
-    return endpoint_url is not None and is_loopback(host_of(endpoint_url) or "")
 
 
 def _client_config(endpoint_url: str | None) -> botocore.config.Config:
@@ -183,39 +213,50 @@ def _client_config(endpoint_url: str | None) -> botocore.config.Config:
         "retries": {"mode": "standard", "total_max_attempts": 8},
         "max_pool_connections": 32,
         "user_agent_appid": "geopipe",
+        "connect_timeout": 10,
     }
     if on_loopback(endpoint_url):
-        # A proxy cannot reach our loopback, and path style needs no name resolution of bucket hosts.
-        settings |= {"proxies": {}, "s3": {"addressing_style": "path"}}
+        # A proxy cannot reach our loopback, and path style needs no name resolution of bucket hosts. What is on this
+        # machine accepts soon or never.
+        settings |= {"proxies": {}, "s3": {"addressing_style": "path"}, "connect_timeout": 5, "read_timeout": 30}
     return botocore.config.Config(**settings)
 
 
-def _identity(answer: Future[Any], config: Config) -> dict[str, str]:
-    """The first answer of all. Every other one may rely on it being AWS, or an emulator, that answers."""
+def _identity(response: Future[Any], config: Config, endpoint_url: str | None) -> dict[str, str]:
+    """Returns what GetCallerIdentity says. After it, every other call may rely on AWS, or an emulator, responding."""
+    standing = endpoint_url if on_loopback(endpoint_url) and not config.embedded else None
     try:
-        found: dict[str, str] = answer.result()
-    except KeyError as error:  # how botocore takes XML that is none of AWS's, such as a login page
-        raise not_aws(f"no {error} in it") from None
-    except (ResponseParserError, HTTPClientError, NoConnectionError) as error:
+        identity: dict[str, str] = response.result()
+    except KeyError as error:  # how botocore handles XML that is none of AWS's, such as a login page
+        raise _not_aws(f"it has no {error}", standing) from None
+    except ResponseParserError as error:
+        raise _not_aws(str(error), standing) from None
+    except (HTTPClientError, NoConnectionError) as error:
+        if standing and as_exhaustion(error) is None:
+            raise silent(standing, accepts=isinstance(error, HTTPClientError)) from None
+        if config.embedded and as_exhaustion(error) is None:
+            raise AwsError(
+                f"The emulator of this command does not respond: {redact(str(error))}", _READ_ABOVE
+            ) from None
         raise unreachable(error) from None
     except ClientError as error:
-        if not _aws_code(error_code(error)):
-            raise not_aws(str(error)) from None
+        if not is_aws_code(error_code(error)):
+            raise _not_aws(str(error), standing) from None
+        if error_code(error) not in BAD_CREDENTIALS:
+            raise as_aws_error(error) from None
         raise AwsError(
-            f"AWS did not accept the credentials: {error}", "`aws sts get-caller-identity` shows the same."
+            f"AWS did not accept the credentials: {redact(str(error))}",
+            "Renew them. `aws sts get-caller-identity` shows whether they work.",
         ) from None
     except (NoCredentialsError, PartialCredentialsError):
         raise no_credentials(config) from None
-    except (CredentialRetrievalError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
-        raise AwsError(f"The AWS credentials cannot be had: {error}", "`aws sso login` may be due.") from None
-    if not {"Account", "Arn"} <= set(found):
-        raise not_aws(f"it names no account: {found}")
-    return found
+    if not {"Account", "Arn"} <= set(identity):
+        raise _not_aws(f"it does not name an account: {identity}", standing)
+    return identity
 
 
-def _aws_code(code: str) -> bool:
-    """Whether an error code is AWS's own: botocore makes do with the HTTP status, or less, for anybody else's."""
-    return bool(code) and not code.isdigit() and code != "Unknown"
+def _not_aws(what: str, local_url: str | None) -> AwsError:
+    return foreign(local_url, what) if local_url else not_aws(what)
 
 
 def _check_account(identity: dict[str, str], config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Fetching what AWS names by a presigned URL."""
+"""Download what a presigned URL of AWS names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def fetch(url: str) -> bytes | None:
-    """The content behind `url`, None when it cannot be had. A proxy is not asked for what is on this machine."""
+    """Returns the content at `url`, or None when it cannot be read. What is on this machine needs no proxy."""
     local = urlsplit(url).hostname in _LOOPBACK
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     try:
-        with opener.open(url, timeout=_SECONDS) as answer:
-            content: bytes = answer.read()
+        with opener.open(url, timeout=_SECONDS) as response:
+            content: bytes = response.read()
             return content
     except (urllib.error.URLError, OSError, ValueError):
         return None

@@ -1,125 +1,126 @@
-"""Why a call may be tried again, by name, and for how long.
+"""Why a call may be repeated: named causes, each with its own time limit.
 
-A cause is matched by error code, and by message only where AWS uses one code for several things. Each wait is
-announced once per cause; the original error comes out when the time is up. Throttling, 5xx and time-outs are
+A cause is matched by error code, and by text only where AWS uses one code for several things (`error_codes`). Each wait
+is announced once per cause. The original error comes out when the time is up. Throttling, 5xx and timeouts are
 botocore's own business (standard mode, set in `clients`).
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import tenacity
-from botocore.exceptions import ClientError
 
-from . import polling
+from . import error_codes as codes
+from . import poll as polling
+from .clock import Clock, Time
+from .recent_changes import RecentChanges
 
 T = TypeVar("T")
-
-AnswerError = ClientError
-"""What a call raises when AWS answers with an error; other rooms know it by this name."""
-
-
-THROTTLED = frozenset(
-    {
-        "EC2ThrottledException",
-        "PriorRequestNotComplete",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "TooManyRequestsException",
-    }
-)
-"""Codes by which AWS asks to be called less often. botocore tries these again by itself."""
-
-_SLICE = 0.1
-"""Seconds after which a waiting thread looks whether it should go on."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A passing state of AWS. `codes` and, where given, `message` tell it; waits grow from `first` to `longest` s."""
+    """A passing state of AWS, recognized by `codes` and, where given, `message`.
+
+    `message_after_change` is the wider pattern that holds while this command's own changes of rights or tags may not
+    be effective everywhere. With `only_after_change` the cause holds at no other time. Waits grow from `first` to
+    `longest` seconds. `within` is the limit, in seconds, unless the configuration sets it (`is_propagation`).
+    """
 
     name: str
     explanation: str
     codes: frozenset[str]
     message: re.Pattern[str] | None = None
+    message_after_change: re.Pattern[str] | None = None
+    only_after_change: bool = False
+    is_propagation: bool = False
     first: float = 1.0
     longest: float = 10.0
     within: float = 120.0
 
-    def matches(self, error: BaseException) -> bool:
-        """Whether `error` is this cause."""
-        if error_code(error) not in self.codes:
+    def matches(self, error: BaseException, *, changed: bool = False) -> bool:
+        """Whether `error` is this cause. `changed`: this command has just written rights or tags."""
+        text = str(error)
+        if codes.error_code(error) not in self.codes or (self.only_after_change and not changed):
             return False
-        return self.message is None or self.message.search(str(error)) is not None
+        if codes.is_final_denial(text):
+            return False
+        patterns = [self.message, self.message_after_change if changed else None]
+        known = [pattern for pattern in patterns if pattern]
+        return not known or any(pattern.search(text) for pattern in known)
 
 
-# AWS_IAM is eventually consistent without a "ready" signal: usually seconds, minutes have been reported. The texts
-# are Lambda's and SageMaker's; their bare codes also stand for real mistakes.
+# IAM is eventually consistent without a "ready" signal: usually seconds, minutes have been reported. What SageMaker
+# says to CreatePipeline and StartPipelineExecution is not known, so any fault found with a role counts after a change.
 ROLE_NOT_READY = Cause(
     name="role not ready",
-    explanation="IAM has not yet made the role known everywhere",
-    codes=frozenset({"InvalidParameterValueException", "ValidationException", "InvalidParameterValue"}),
-    message=re.compile(
-        r"role.*cannot be assumed|could not assume role|role.*does not have permissions|ensure the role can perform",
-        re.IGNORECASE | re.DOTALL,
-    ),
+    explanation="the new role has not reached all of AWS yet",
+    codes=codes.INVALID,
+    message=codes.ROLE_TEXT,
+    message_after_change=codes.ROLE_SUBJECT_TEXT,
+    is_propagation=True,
+    within=300.0,
+)
+# A caller's right may depend on tags of the pipeline, which SageMaker needs a moment to act on.
+NOT_YET_ALLOWED = Cause(
+    name="not yet allowed",
+    explanation="new tags and permissions have not reached all of AWS yet",
+    codes=codes.DENIED,
+    only_after_change=True,
+    is_propagation=True,
     within=300.0,
 )
 UPDATE_IN_PROGRESS = Cause(
     name="update in progress",
-    explanation="an earlier change of the function is still being made",
+    explanation="an earlier change of the function is still in progress",
     codes=frozenset({"ResourceConflictException"}),
-    message=re.compile(r"update is in progress|currently in the following state", re.IGNORECASE),
+    message=codes.UPDATE_IN_PROGRESS_TEXT,
 )
+# Terraform waits as long for a mapping.
 MAPPING_IN_USE = Cause(
     name="mapping in use",
-    explanation="an earlier change of the event source mapping is still being made",
-    codes=frozenset({"ResourceInUseException"}),
+    explanation="an earlier change of the event source mapping is still in progress",
+    codes=codes.IN_USE,
+    within=600.0,
 )
 QUEUE_DELETED_RECENTLY = Cause(
     name="queue deleted recently",
     explanation="AWS keeps the name of a deleted queue for 60 seconds",
-    codes=frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"}),
+    codes=codes.QUEUE_DELETED_RECENTLY,
     first=5.0,
     within=90.0,
 )
 CONCURRENT_CHANGE = Cause(
     name="concurrent change",
-    explanation="IAM or S3 is busy with another change of the same thing",
-    codes=frozenset({"ConcurrentModification", "ConcurrentModificationException", "OperationAborted"}),
+    explanation="IAM or S3 is busy with another change of the same resource",
+    codes=codes.CONCURRENT_CHANGE,
 )
 NOT_YET_KNOWN = Cause(
     name="not yet known",
-    explanation="AWS has not yet made known everywhere what was made a moment ago",
+    explanation="a resource that was just created has not reached all of AWS yet",
     codes=frozenset({"NoSuchBucket", "NoSuchEntity"}),
     within=60.0,
 )
 DEAD_LETTER_QUEUE_NOT_YET_KNOWN = Cause(
     name="dead-letter queue not yet known",
-    explanation="SQS has not yet made the new dead-letter queue known everywhere",
-    codes=frozenset({"InvalidParameterValue", "InvalidParameterValueException"}),
-    message=re.compile(r"dead letter target does not exist", re.IGNORECASE),
+    explanation="the new dead-letter queue has not reached all of SQS yet",
+    codes=codes.INVALID - {"ValidationException"},
+    message=codes.DEAD_LETTER_TARGET_TEXT,
     within=60.0,
 )
 STILL_ATTACHED = Cause(
     name="still attached",
-    explanation="IAM has not yet made known everywhere what was detached a moment ago",
-    codes=frozenset({"DeleteConflict", "DeleteConflictException"}),
+    explanation="a policy that was just detached has not reached all of IAM yet",
+    codes=codes.DELETE_CONFLICT,
     within=60.0,
 )
 EXECUTION_STILL_ENDING = Cause(
     name="execution still ending",
-    explanation="SageMaker still takes an execution of the pipeline for a running one",
+    explanation="SageMaker still counts an execution of the pipeline as running",
     codes=frozenset({"ConflictException"}),
     within=60.0,
 )
@@ -127,81 +128,44 @@ PIPELINE_STILL_GOING = Cause(
     name="pipeline still going",
     explanation="an earlier pipeline of that name is still being deleted",
     codes=frozenset({"ValidationException"}),
-    message=re.compile(r"pipeline names must be unique", re.IGNORECASE),
+    message=codes.NAME_TAKEN_TEXT,
     within=60.0,
 )
 
 
-def error_code(error: BaseException) -> str:
-    """AWS's code, as in `NoSuchEntity`; "" for what AWS did not answer."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
-
-
-class Interrupted(Exception):  # noqa: N818 - the name of an event
-    """Someone broke off while we were waiting."""
-
-
-class Patience:
-    """Time that can be broken off: once `interrupt` is called, every wait on any thread ends with Interrupted.
-
-    It is called from signal handlers, which may come while this very thread is inside `sleep`: no lock may be taken
-    in either, which rules out threading's events.
-    """
-
-    def __init__(self) -> None:
-        self._over = False
-
-    def clock(self) -> float:
-        """Seconds; only differences mean anything."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait. Raises Interrupted when broken off meanwhile, within a tenth of a second."""
-        deadline = time.monotonic() + seconds
-        while not self._over and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _SLICE))
-        if self._over:
-            raise Interrupted
-
-    def interrupt(self) -> None:
-        """End all waiting, now and later."""
-        self._over = True
-
-    def renew(self) -> None:
-        """Waiting is possible again (cleaning up after an interruption)."""
-        self._over = False
-
-
-class Time(Protocol):
-    """Clock and sleep, as an argument everywhere."""
-
-    def clock(self) -> float: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
 @dataclass(frozen=True)
 class Retrier:
-    """Calls something again while a named cause holds. `role_not_ready_within` comes from the configuration."""
+    """Repeats calls while a named cause holds.
 
-    announce: Callable[[str], None]
+    `role_not_ready_within` comes from the configuration: the seconds that IAM may take to spread a change.
+    """
+
+    on_wait: Callable[[str], None]
     role_not_ready_within: float = ROLE_NOT_READY.within
-    time: Time = field(default_factory=Patience)
+    time: Time = field(default_factory=Clock)
+    recent: RecentChanges = field(default_factory=RecentChanges)
 
-    def call(self, cause: Cause, action: Callable[[], T]) -> T:
-        """The result of `action`, tried again while it fails for `cause`; then its own error."""
-        within = self.role_not_ready_within if cause is ROLE_NOT_READY else cause.within
-        deadline = self.time.clock() + within
+    def call(self, cause: Cause, action: Callable[[], T], *, within: float | None = None) -> T:
+        """Returns the result of `action`, repeated while it fails for `cause`; at the end its own error is raised.
+
+        `within` replaces the cause's time limit, in seconds.
+        """
+        if within is None:
+            within = self.role_not_ready_within if cause.is_propagation else cause.within
+        limit, started = within, self.time.clock()
         announced: list[str] = []
 
         def before_sleep(_state: tenacity.RetryCallState) -> None:
             if not announced:
                 announced.append(cause.name)
-                self.announce(f"Waiting up to {within:.0f} s: {cause.explanation}.")
+                self.on_wait(f"Waiting up to {limit:.0f} s: {cause.explanation}.")
+
+        def is_passing(error: BaseException) -> bool:
+            return cause.matches(error, changed=self.changed_recently())
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(cause.matches),
-            stop=lambda _state: self.time.clock() >= deadline,
+            retry=tenacity.retry_if_exception(is_passing),
+            stop=lambda _state: self.time.clock() >= started + limit,
             wait=tenacity.wait_exponential(multiplier=cause.first, max=cause.longest),
             before_sleep=before_sleep,
             sleep=self.time.sleep,
@@ -209,6 +173,10 @@ class Retrier:
         )
         return retrying(action)
 
-    def poll(self, read: Callable[[], T], terminal: Callable[[T], bool], *, every: float, within: float) -> T:
-        """What `read` gives once it is `terminal`. Raises polling.TimedOut after `within` s."""
-        return polling.poll(read, terminal, every=every, within=within, clock=self.time.clock, sleep=self.time.sleep)
+    def changed_recently(self) -> bool:
+        """Whether this command has written rights or tags that may not be effective everywhere yet."""
+        return self.recent.any_since(self.time.clock() - self.role_not_ready_within)
+
+    def poll(self, read: Callable[[], T], is_final: Callable[[T], bool], *, every: float, within: float) -> T:
+        """Returns what `read` returns once it is final. Raises polling.TimedOut after `within` s."""
+        return polling.poll(read, is_final, every=every, within=within, clock=self.time.clock, sleep=self.time.sleep)

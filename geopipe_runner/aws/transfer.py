@@ -1,65 +1,81 @@
-"""How far a long transfer is, for whoever watches it."""
+"""How far a long transfer has come, for the progress display."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+# Receives what is transferred (`Uploading points.csv`), and how many bytes of how many are done.
 Progress = Callable[[str, int, int], None]
-"""Told what is under way (`Uploading points.csv`), and how many bytes of how many are done."""
 
-WORTH_TELLING = 8 * 1024 * 1024
-"""Bytes; less is over before anyone has read about it."""
+# Bytes; a smaller transfer is over before anyone has read about it.
+MIN_REPORTED = 8 * 1024 * 1024
 
 _HUNDREDTHS = 100
 
 
-def nobody_watches(_what: str, _done: int, _total: int) -> None:
-    """A Progress that goes nowhere."""
+def ignore_progress(_what: str, _done: int, _total: int) -> None:
+    """Take progress and do nothing with it."""
 
 
 class Meter:
-    """Tells of one transfer of `total` bytes: at its begin, its end, and each hundredth between them."""
+    """Emits the progress of one transfer of `total` bytes: its begin, its end, and each hundredth between them.
 
-    def __init__(self, tell: Progress, what: str, total: int) -> None:
-        self._tell = tell if total >= WORTH_TELLING else nobody_watches
+    Several threads may add to it.
+    """
+
+    def __init__(self, emit: Progress, what: str, total: int) -> None:
+        self._emit = emit if total >= MIN_REPORTED else ignore_progress
         self._what = what
         self._total = total
         self._done = 0
-        self._told = 0
-        self._tell(what, 0, total)
+        self._emitted = 0
+        self._lock = threading.Lock()
+        self._emit(what, 0, total)
 
     def add(self, count: int) -> None:
-        """So many bytes more are done."""
-        self._done += count
-        if self._done >= self._total > self._told or self._done - self._told >= self._total / _HUNDREDTHS:
-            self._told = self._done
-            self._tell(self._what, min(self._done, self._total), self._total)
+        """Add `count` bytes to what is done."""
+        with self._lock:
+            self._done += count
+            is_next = self._done - self._emitted >= self._total / _HUNDREDTHS
+            if not is_next and not self._done >= self._total > self._emitted:
+                return
+            self._emitted = self._done
+            done = min(self._done, self._total)
+        self._emit(self._what, done, self._total)
 
 
-def watch_upload(tell: Progress, request: Any) -> None:
-    """Tell how far the body of a large request is, once it is signed and about to be sent (botocore's `before-send`).
+def watch_upload(emit: Progress, request: Any, keep_alive: Callable[[], None]) -> None:
+    """Emit the progress of a large request's body, which is signed and about to be sent (botocore's `before-send`).
 
-    Before that it is read for its checksums, which is no progress.
+    Before that the body is read for its checksums, which is no progress. `keep_alive` is called at each read.
     """
     body, headers = request.body, request.headers
     size = int(headers.get("X-Amz-Decoded-Content-Length") or headers.get("Content-Length") or 0)
-    if size >= WORTH_TELLING and hasattr(body, "read"):
-        name = unquote(urlsplit(request.url).path.rsplit("/", 1)[-1])
-        request.body = _Watched(body, Meter(tell, f"Uploading {name}", size))
+    if size < MIN_REPORTED or not hasattr(body, "read"):
+        return
+    parts = urlsplit(request.url)
+    path = unquote(parts.path)
+    is_part = "uploadId=" in parts.query  # one of many, all counted by one Meter
+    meter = Meter(ignore_progress if is_part else emit, f"Uploading {path.rsplit('/', 1)[-1]}", size)
+    request.body = CountingBody(body, meter, keep_alive)
 
 
-class _Watched:
-    """A body that counts what is read of it."""
+class CountingBody:
+    """A request body that counts what is read of it."""
 
-    def __init__(self, body: Any, meter: Meter) -> None:
+    def __init__(self, body: Any, meter: Meter, on_read: Callable[[], None]) -> None:
         self._body = body
         self._meter = meter
+        self._on_read = on_read
 
     def read(self, size: int = -1) -> bytes:
+        """Returns the next bytes of the body."""
         data: bytes = self._body.read(size)
         self._meter.add(len(data))
+        self._on_read()
         return data
 
     def __getattr__(self, name: str) -> Any:

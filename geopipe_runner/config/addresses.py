@@ -1,4 +1,4 @@
-"""Which host a URL names, and whether that is this machine: one answer for the checks and for the clients."""
+"""Says which host a URL names, and whether that is this machine: the same for the checks and for the clients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def host_of(endpoint: str) -> str | None:
-    """The host a URL names; None when the URL cannot be used."""
+    """Returns the host that a URL names; None when the URL cannot be used."""
     try:
         parts = urlsplit(endpoint)
         return parts.hostname if parts.port != 0 else None

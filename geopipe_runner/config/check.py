@@ -1,63 +1,85 @@
-"""Checks a document against the schema, and reports each fault once, where it began.
+"""Checks a document against the schema, and reports each problem once, where it began.
 
-Rules that need more than one value, or knowledge a schema cannot hold, are in `rules.py`.
+Rules that need more than one value, or knowledge that a schema cannot hold, are in `rules.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .document import Document, KeyPath
-from .explanation import Fault, Violation, explain
+from .document import MAX_PROBLEMS, Document, KeyPath, KeyProblem
+from .explanation import Violation, explain, repeated_items
+from .messages import dotted
 from .schema import Schema
-from .wording import dotted
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-# Line breaks and tabs may be in a description; nothing else that does not print has a meaning here.
+# Line breaks and tabs may be in text; nothing else that does not print has a meaning here.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
-def check(document: Document, schema: Schema, depends: Mapping[KeyPath, frozenset[str]]) -> None:
-    """Reports every fault, but none a second time in a value that was made from a faulty one."""
-    faults = list(_unprintable(document, document.data, ()))
-    known_already = document.unknown | {fault.path for fault in faults}
-    for violation in _violations(schema, document.data):
-        faults += [fault for fault in explain(document, schema, violation) if not _inside(fault.path, known_already)]
-    broken = {fault.path for fault in faults if fault.broken}
-    inherited = {path for path, variables in depends.items() if any((name,) in broken for name in variables)}
-    for fault in faults:
-        if fault.path not in inherited:
-            document.report(fault.place, fault.what, fault.valid)
+def check(document: Document, schema: Schema, depends: Mapping[KeyPath, frozenset[KeyPath]]) -> None:
+    """Reports every problem, but none a second time in a value that was made from a faulty one."""
+    problems = list(islice(_problems(document, schema), MAX_PROBLEMS + 1))
+    broken = {problem.parts for problem in problems if not problem.usable}
+    inherited = {path for path, keys in depends.items() if any(key in broken for key in keys)}
+    for problem in problems:
+        if problem.parts not in inherited:
+            document.report_key(problem)
     document.unknown |= inherited | broken
 
 
-def _inside(path: KeyPath, paths: set[KeyPath]) -> bool:
+def _problems(document: Document, schema: Schema) -> Iterator[KeyProblem]:
+    unprintable = list(islice(_unprintable(document.data, ()), MAX_PROBLEMS + 1))
+    yield from unprintable
+    known_already = document.unknown | {problem.parts for problem in unprintable}
+    seen: set[KeyProblem] = set()
+    for violation in sorted(_violations(schema, document.data), key=lambda violation: _index(document, violation.path)):
+        for problem in explain(document, schema, violation):
+            # jsonschema gives one violation for each missing key, and each of them names all missing keys.
+            if problem not in seen and not _is_inside(problem.parts, known_already):
+                seen.add(problem)
+                yield problem
+
+
+def _index(document: Document, path: KeyPath) -> int:
+    return document.spans[path].start if path in document.spans else 0
+
+
+def _is_inside(path: KeyPath, paths: set[KeyPath]) -> bool:
     return any(path[:length] in paths for length in range(1, len(path) + 1))
 
 
-def _unprintable(document: Document, value: Any, path: KeyPath) -> Iterator[Fault]:
+def _unprintable(value: Any, path: KeyPath) -> Iterator[KeyProblem]:
     if isinstance(value, str) and _UNPRINTABLE.search(value):
-        what = f"{dotted(path)} has a control character in it"
-        yield Fault(path, document.value_place(path), what, "write printable text")
+        yield KeyProblem(path, f"{dotted(path)} has a control character in it", "write printable text")
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in inner:
-        yield from _unprintable(document, item, (*path, key))
+        yield from _unprintable(item, (*path, key))
 
 
 def _violations(schema: Schema, data: Any) -> Iterator[Violation]:
     # Imported here: it takes as long as everything else in this package together.
     from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import extend
 
-    for error in Draft202012Validator(schema).iter_errors(data):
+    def unique_items(_: Any, unique: bool, instance: Any, __: Any) -> Iterator[ValidationError]:
+        """Takes time in proportion to the list; jsonschema's own compares every pair."""
+        if unique and isinstance(instance, list) and next(repeated_items(instance), None) is not None:
+            yield ValidationError("an item is repeated")
+
+    validator = extend(Draft202012Validator, {"uniqueItems": unique_items})  # type: ignore[no-untyped-call]
+    for error in validator(schema).iter_errors(data):
         yield from _flattened(error, ())
 
 
 def _flattened(error: ValidationError, above: KeyPath) -> Iterator[Violation]:
-    """The error, or of a choice that fits nowhere, the errors of the branch that was meant."""
+    """Yields the error, or of a choice that fits nowhere, the errors of the branch that was meant."""
     path: KeyPath = (*above, *error.relative_path)
     if error.validator == "oneOf":
         # In our schema the second of two branches is always the list.

@@ -1,14 +1,14 @@
-"""Says what the validator found in the user's words: what is wrong, where, and what would be valid."""
+"""Says what the validator found, in the user's words: what is wrong, where, and what would be valid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .document import Document, KeyPath, Place
+from .document import MAX_PROBLEMS, Document, KeyPath, KeyProblem
+from .messages import choice, describe, dotted, nearest, one_of, quote
 from .schema import Schema
-from .wording import choice, describe, dotted, nearest, one_of, quote
 
 _TYPES = {
     "string": "text",
@@ -23,7 +23,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Violation:
-    """That `instance`, at `path`, goes against `keyword: limit` of this part of the schema."""
+    """The value `instance`, at `path`, breaks `keyword: limit` of this part of the schema."""
 
     keyword: str
     path: KeyPath
@@ -32,42 +32,29 @@ class Violation:
     schema: Schema
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A problem of the value at `path`. `broken` tells that the value is unfit for further checks."""
-
-    path: KeyPath
-    place: Place
-    what: str
-    valid: str
-    broken: bool = True
-
-
-def explain(document: Document, schema: Schema, violation: Violation) -> Iterator[Fault]:
-    """The faults behind one violation; `schema` is the whole, for keys that belong elsewhere."""
+def explain(document: Document, schema: Schema, violation: Violation) -> Iterator[KeyProblem]:
+    """Yields the problems behind one violation; `schema` is the whole, for keys that belong elsewhere."""
     if violation.keyword == "additionalProperties":
-        yield from _unknown_keys(document, schema, violation)
+        yield from _unknown_keys(schema, violation)
     elif violation.keyword == "required":
         yield from _missing_keys(document, violation)
     elif violation.keyword == "uniqueItems":
-        yield from _repetitions(document, violation)
+        yield from _repetitions(violation)
     elif violation.keyword == "propertyNames":
-        place, name = document.key_place(violation.path), quote(violation.instance)
-        what = f"{dotted(violation.path[:-1])}: the name {name} is not allowed"
-        yield Fault(violation.path, place, what, f"use {expected(violation.schema)}")
+        what = f"{dotted(violation.path[:-1])}: the name {quote(violation.instance)} is not allowed"
+        yield KeyProblem(violation.path, what, f"use {expected(violation.schema)}", at_key=True)
     else:
         what, valid = _SENTENCES[violation.keyword](document, violation)
-        yield Fault(violation.path, document.value_place(violation.path), f"{dotted(violation.path)} {what}", valid)
+        yield KeyProblem(violation.path, f"{dotted(violation.path)} {what}", valid)
 
 
-def _unknown_keys(document: Document, schema: Schema, violation: Violation) -> Iterator[Fault]:
+def _unknown_keys(schema: Schema, violation: Violation) -> Iterator[KeyProblem]:
     path, known = violation.path, violation.schema["properties"]
     for key in violation.instance:
         if key not in known:
             otherwise = _elsewhere(schema, key) or "known here: " + ", ".join(known)
             what = f"unknown key {quote(key)}" + (f" in {dotted(path)}" if path else "")
-            place = document.key_place((*path, key))
-            yield Fault((*path, key), place, what, one_of(key, known, otherwise), broken=False)
+            yield KeyProblem((*path, key), what, one_of(key, known, otherwise), at_key=True, usable=True)
 
 
 def _elsewhere(schema: Schema, key: str) -> str:
@@ -75,42 +62,52 @@ def _elsewhere(schema: Schema, key: str) -> str:
     return f"it belongs in {' or '.join(sections)}" if sections else ""
 
 
-def _missing_keys(document: Document, violation: Violation) -> Iterator[Fault]:
+def _missing_keys(document: Document, violation: Violation) -> Iterator[KeyProblem]:
     properties = violation.schema["properties"]
-    meant = {nearest(key, properties) for key in violation.instance if key not in properties}
+    unknown = [key for key in violation.instance if key not in properties]
+    meant = {nearest(key, properties) for key in unknown[:MAX_PROBLEMS]}
     for key in violation.limit:
         path = (*violation.path, key)
         if key in meant:
-            # The mistyped key is reported; what it should have given is not there all the same.
+            # The mistyped key is reported; its value is missing all the same.
             document.unknown.add(path)
         elif key not in violation.instance:
-            place = document.key_place(violation.path)
-            yield Fault(path, place, f"{dotted(path)} is missing", f"add it: {expected(properties[key])}")
+            yield KeyProblem(path, f"{dotted(path)} is missing", f"add it: {expected(properties[key])}", at_key=True)
 
 
-def _repetitions(document: Document, violation: Violation) -> Iterator[Fault]:
-    for index, item in enumerate(violation.instance):
-        if item in violation.instance[:index]:
-            path = (*violation.path, index)
-            what = f"{dotted(violation.path)} names {quote(item)} again"
-            yield Fault(path, document.value_place(path), what, "name each once")
+def _repetitions(violation: Violation) -> Iterator[KeyProblem]:
+    for index in repeated_items(violation.instance):
+        what = f"{dotted(violation.path)} names {quote(violation.instance[index])} again"
+        yield KeyProblem((*violation.path, index), what, "name each once")
+
+
+def repeated_items(items: Sequence[Any]) -> Iterator[int]:
+    """Yields the index of every item that is in the list already."""
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        text = repr(item)
+        if text in seen:
+            yield index
+        seen.add(text)
 
 
 def expected(schema: Schema) -> str:
-    """What would be valid, in words."""
+    """Returns what would be valid, in words."""
     if "patternErrorMessage" in schema:
         return str(schema["patternErrorMessage"])
     if "enum" in schema:
         return choice(schema["enum"])
     if "required" in schema:
         return "a section with " + ", ".join(schema["required"])
+    if "oneOf" in schema:
+        return " or ".join(expected(branch) for branch in schema["oneOf"])
     words = _alternatives([_TYPES[name] for name in types(schema)])
     limits = _range(schema) or (f"at most {schema['maxLength']:,} characters" if "maxLength" in schema else "")
     return f"{words}, {limits}" if limits else words
 
 
 def types(schema: Schema) -> list[str]:
-    """The JSON types the schema allows, as a list in any case."""
+    """Returns the JSON types that the schema allows."""
     named = schema.get("type", [])
     return [named] if isinstance(named, str) else list(named)
 
@@ -135,12 +132,17 @@ def _wrong_type(document: Document, violation: Violation) -> Sentence:
     instance, schema = violation.instance, violation.schema
     # As it is written: 0123 is a number to YAML, and not the one 123.
     written = _written(document, violation)
-    wanted, what = types(schema), f"is {describe(instance, written)}"
-    if instance is None and wanted == ["object"]:
+    allowed, what = types(schema), f"is {describe(instance, written)}"
+    if instance is None and allowed == ["object"]:
         return what, "write its keys below it, indented, or leave it out"
-    if isinstance(instance, str) and {"integer", "number", "boolean"} & set(wanted):
+    if isinstance(instance, str) and {"integer", "number", "boolean"} & set(allowed):
         return what, f"write {expected(schema)}, without quotes"
-    if "string" in wanted and instance is not None and not isinstance(instance, dict | list):
+    # `~` and `null` may be meant as text where the values are the user's own; elsewhere they stand for no value.
+    if instance is None:
+        meant_as_text = written != "" and {"string", "number"} <= set(allowed)
+    else:
+        meant_as_text = "string" in allowed and not isinstance(instance, dict | list)
+    if meant_as_text:
         valid = f"put it in quotes: {quote(written)}"
         return what, f"{valid} ({expected(schema)})" if "patternErrorMessage" in schema else valid
     return what, f"write {expected(schema)}"
@@ -178,6 +180,10 @@ def _empty_list(document: Document, violation: Violation) -> Sentence:
     return "is an empty list", instead
 
 
+def _long_list(document: Document, violation: Violation) -> Sentence:
+    return f"is a list of {len(violation.instance):,}", f"at most {violation.limit:,} are allowed"
+
+
 _SENTENCES: dict[str, Callable[[Document, Violation], Sentence]] = {
     "type": _wrong_type,
     "enum": _not_listed,
@@ -188,4 +194,5 @@ _SENTENCES: dict[str, Callable[[Document, Violation], Sentence]] = {
     "maxLength": _too_long,
     "minLength": _empty_text,
     "minItems": _empty_list,
+    "maxItems": _long_list,
 }

@@ -1,44 +1,50 @@
-"""The way of a configuration: file -> text -> document -> interpolated -> checked -> `Config`.
+"""Loads a configuration: files -> texts -> one document -> interpolated -> checked -> `Config`.
 
-Every problem that can be found is found in one go. No AWS call, no import of boto3.
+All problems are reported together. No AWS call, no import of boto3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..hidden_values import hide
 from .builder import build
 from .check import check
 from .document import Document
+from .environment_types import give_types
 from .interpolation import Interpolation
+from .layers import read_layers
 from .model import Config
-from .parser import parse
 from .rules import FILE_RULES, RULES, check_rules
 from .schema import load_schema
-from .source import read_text
 from .values import Values
 
 
-def load_config(path: Path, environ: Mapping[str, str], files: bool) -> Config:
-    """The configuration in the file, or a ConfigError with all that is wrong with it.
+def load_config(path: Path, environ: Mapping[str, str], files: bool, settings: Sequence[str] = ()) -> Config:
+    """Returns the configuration in the file. Without `files`, the files that it names may be missing.
 
-    Without `files`, those it names need not be there.
+    `settings` are values of the command line, as `key.path=value`. They go before those of the file.
+
+    Raises:
+        ConfigError: all problems of the file.
     """
-    document, values = read_values(path, environ)
+    document, values = read_values(path, environ, settings)
     check_rules(document, values, (*RULES, *FILE_RULES) if files else RULES)
     if document.problems:
         raise ConfigError(document.problems)
-    return build(values, path.absolute(), document)
+    config = build(values, path.absolute(), document)
+    hide(config.secrets - config.shown_names)
+    return config
 
 
-def read_values(path: Path, environ: Mapping[str, str]) -> tuple[Document, Values]:
-    """The document, checked against the schema, and its values, for rules to look at."""
-    name = str(path)
-    document = parse(name, read_text(path, name))
+def read_values(path: Path, environ: Mapping[str, str], settings: Sequence[str] = ()) -> tuple[Document, Values]:
+    """Returns the document, checked against the schema, and its values, which rules read."""
     schema = load_schema()
+    document = read_layers(path, settings, schema)
     interpolation = Interpolation(document, environ)
     interpolation.run()
+    give_types(document, schema, interpolation.from_environment)
     check(document, schema, interpolation.depends)
     return document, Values(document, schema, path.absolute().parent)

@@ -1,6 +1,6 @@
-"""Brings a configuration file in as text, and says in plain words why a file is none.
+"""Reads a configuration file as text, and says in plain words why a file is no configuration.
 
-It must not look at what the text says.
+It must not interpret the text.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ STARTING_POINT = "config/local.yaml shows what belongs in it"
 
 
 def read_text(path: Path, name: str) -> str:
-    """The file's text with plain line ends and no byte order mark."""
+    """Returns the file's text with plain line ends and no byte order mark."""
     text = _decode(_read_bytes(path, name), name)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read_bytes(path: Path, name: str) -> bytes:
     try:
+        # A pipe without a writer would keep us waiting, and a device may never end.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise unreadable(name, "this is a pipe, a socket or a device, not a file", "give the path of a YAML file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -36,7 +39,7 @@ def _read_bytes(path: Path, name: str) -> bytes:
 
 
 def _files_in(folder: Path) -> str:
-    """What there is instead, since most missing files are typing errors."""
+    """Returns what is there instead, since most missing files are typing errors."""
     try:
         names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))
     except OSError:

@@ -1,6 +1,6 @@
-"""The event source mappings by which Lambda feeds both queues to the function.
+"""The event source mappings through which Lambda passes the messages of the queues to the functions.
 
-Lambda knows a mapping only by a UUID of its own, and its listing is the only way to find one again.
+Lambda identifies a mapping by a UUID that it chooses. Listing is the only way to find a mapping.
 """
 
 from __future__ import annotations
@@ -9,24 +9,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..aws.gone import ignore_gone, none_if_gone
-from ..aws.polling import StateTable, TimedOut
-from ..aws.retry import MAPPING_IN_USE, ROLE_NOT_READY, AnswerError, error_code
+from ..aws.error_codes import ClientError, error_code
+from ..aws.not_found import ignore_not_found, none_if_not_found
+from ..aws.poll import StateTable, TimedOut
+from ..aws.retry import MAPPING_IN_USE, ROLE_NOT_READY
+from ..deployment import Deployment
 from ..errors import AwsError
-from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
+from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
 
-_SETTLED = StateTable(
+_READY = StateTable(
     thing="event source mapping",
-    going_on=frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"}),
+    running=frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"}),
     succeeded=frozenset({"Enabled", "Disabled"}),
     failed=frozenset(),
 )
-_GONE = StateTable("event source mapping", _SETTLED.going_on | _SETTLED.succeeded, frozenset({"gone"}), frozenset())
+_GONE = StateTable("event source mapping", _READY.running | _READY.succeeded, frozenset({"gone"}), frozenset())
 _EVERY = 0.5
-_WITHIN = 180.0
+# Seconds; Terraform waits as long.
+_READY_WITHIN = 600.0
+_GONE_WITHIN = 300.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,17 @@ class MappingSpec:
     batch_size: int
     tags: Mapping[str, str]
     uuid: str = ""
-    """Known only of one that was left behind by an earlier configuration."""
+    """Set only for an orphan of an earlier configuration."""
+    maximum_concurrency: int | None = None
+    """How many invocations may run at the same time. None: this is not managed."""
+    function_key: str = ""
+    """The key of the function's resource; "" for an orphan."""
+    queue_key: str = ""
+    """The key of the queue's resource; "" for an orphan."""
+    visibility_timeout: int | None = None
+    """Of the queue, in seconds; None for one that is only used, which says so itself."""
+    function_timeout: int | None = None
+    """Of the function, in seconds; None for one that is only used."""
 
 
 class EventSourceMapping(Kind[MappingSpec]):
@@ -44,22 +58,61 @@ class EventSourceMapping(Kind[MappingSpec]):
 
     name = "event_source_mapping"
     label = "event source mapping"
+    paint = "queue"
+    shape = "arrow"
+    permissions = (
+        "lambda:ListEventSourceMappings",
+        "lambda:CreateEventSourceMapping",
+        "lambda:GetEventSourceMapping",
+        "lambda:UpdateEventSourceMapping",
+        "lambda:DeleteEventSourceMapping",
+        "lambda:TagResource",
+        "lambda:ListTags",
+    )
 
-    def resources(self, deployment: Deployment) -> Iterator[Resource]:
-        queues = {
-            "mapping": ("queue", deployment.queue_arn),
-            "dead_letter_mapping": ("dead_letter_queue", deployment.dead_letter_arn),
-        }
-        for key, (queue, arn) in queues.items():
-            function = deployment.config.function
-            spec = MappingSpec(arn, function.name, function.batch_size, deployment.tags)
-            name = f"{arn.rsplit(':', 1)[-1]} -> {function.name}"
-            # Lambda asks whether the role may read the queue, and logs from the first message on.
+    def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:
+        for mapping in deployment.mappings:
+            queue, function = deployment.queue(mapping.queue), deployment.function(mapping.function)
+            spec = MappingSpec(
+                deployment.queue_arn_of(queue),
+                function.name,
+                mapping.batch_size,
+                deployment.tags,
+                maximum_concurrency=mapping.maximum_concurrency,
+                function_key=function.key,
+                queue_key=queue.key,
+                visibility_timeout=None if queue.is_used else queue.visibility_timeout,
+                function_timeout=None if function.is_used else function.timeout,
+            )
+            # Lambda checks that the role may read the queue. The function logs from the first message.
             rights = ("lambda_policy",) if deployment.config.iam.lambda_role.managed else ()
-            needs = ("function", queue, "log_group", *rights)
-            yield Resource(self, key, name, "function", spec, needs, also=("queue",))
+            needs = () if function.is_used else (function.log_group_key, *rights)
+            yield Resource(
+                self,
+                mapping.key,
+                f"{queue.name} -> {function.name}",
+                "function",
+                spec,
+                (function.key, queue.key, *needs),
+                cleanup_groups=("queue",),
+                section="queue",
+                may_be_others=function.is_used,
+            )
 
-    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+    def obstacles(self, spec: MappingSpec, seen: Mapping[str, Observed | None]) -> Iterator[str]:
+        """Lambda refuses a queue that shows a message again before the function's time is over."""
+        visibility, timeout = spec.visibility_timeout, spec.function_timeout
+        if visibility is None:
+            visibility = _read(seen.get(spec.queue_key), "visibility_timeout")
+        if timeout is None:
+            timeout = _read(seen.get(spec.function_key), "timeout")
+        if visibility is not None and timeout is not None and visibility < timeout:
+            yield (
+                f"the queue's visibility timeout ({visibility} s) is shorter than the function's timeout "
+                f"({timeout} s), which Lambda refuses"
+            )
+
+    def orphan_from_arn(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("lambda", "event-source-mapping:")
         if not arn.startswith(prefix):
             return None
@@ -74,87 +127,102 @@ class EventSourceMapping(Kind[MappingSpec]):
             "batching_window": 0,
             "function_response_types": ["ReportBatchItemFailures"],
             "tags": dict(spec.tags),
-        }
+        } | ({"maximum_concurrency": spec.maximum_concurrency} if spec.maximum_concurrency else {})
 
     def observe(self, aws: Aws, spec: MappingSpec) -> Observed | None:
-        """One without a tag is owned through the function: it feeds nothing else."""
+        """A mapping without tags is owned through the function, which alone it serves."""
         client = aws.client("lambda")
-        found = next((mapping for mapping in _listed(client, spec) if not _is_going(mapping)), None)
-        if found is None:
+        mapping = next((entry for entry in _listed(client, spec) if not _is_going(entry)), None)
+        if mapping is None:
             return None
-        arn = found.get("EventSourceMappingArn") or aws.account.arn("lambda", f"event-source-mapping:{found['UUID']}")
-        tags = (none_if_gone(lambda: client.list_tags(Resource=arn)) or {}).get("Tags", {})
+        arn = mapping.get("EventSourceMappingArn") or aws.account.arn(
+            "lambda", f"event-source-mapping:{mapping['UUID']}"
+        )
+        tags = (none_if_not_found(lambda: client.list_tags(Resource=arn)) or {}).get("Tags", {})
         attributes = {
-            "enabled": found["State"] not in ("Disabled", "Disabling"),
-            "batch_size": found["BatchSize"],
-            "batching_window": found.get("MaximumBatchingWindowInSeconds", 0),
-            "function_response_types": found.get("FunctionResponseTypes", []),
+            "enabled": mapping["State"] not in ("Disabled", "Disabling"),
+            "batch_size": mapping["BatchSize"],
+            "batching_window": mapping.get("MaximumBatchingWindowInSeconds", 0),
+            "function_response_types": mapping.get("FunctionResponseTypes", []),
             "tags": our_tags(spec.tags, tags),
         }
-        settled = found["State"] in _SETTLED.succeeded
-        return Observed(found["UUID"], attributes, tags, arn, through="function", settled=settled)
+        if spec.maximum_concurrency:
+            attributes["maximum_concurrency"] = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        ready = mapping["State"] in _READY.succeeded
+        return Observed(mapping["UUID"], attributes, tags, arn, owned_by=spec.function_key, ready=ready)
 
     def create(self, aws: Aws, spec: MappingSpec) -> str:
-        """One that is being deleted is no mapping any more, but keeps its place until it is gone."""
+        """A mapping that is being deleted counts as absent, but a new one has to wait for the end of the deletion."""
         try:
             uuid = self._create(aws, spec)
-        except AnswerError as error:
+        except ClientError as error:
             going = [mapping["UUID"] for mapping in _listed(aws.client("lambda"), spec) if _is_going(mapping)]
             if error_code(error) != "ResourceConflictException" or not going:
                 raise
             for old in going:
-                _settle(aws, old, _GONE)
+                _wait_for_state(aws, old, _GONE)
             uuid = self._create(aws, spec)
-        _settle(aws, uuid, _SETTLED)
+        _wait_for_state(aws, uuid, _READY)
         return uuid
 
     def _create(self, aws: Aws, spec: MappingSpec) -> str:
         client = aws.client("lambda")
-        answer = aws.retrier.call(
-            ROLE_NOT_READY,
-            lambda: client.create_event_source_mapping(
+
+        def make() -> str:
+            response = client.create_event_source_mapping(
                 EventSourceArn=spec.queue_arn, FunctionName=spec.function, Tags=dict(spec.tags), **_settings(spec)
-            ),
-        )
-        return str(answer["UUID"])
+            )
+            return str(response["UUID"])
+
+        # The role of a function that is only used has been there before: waiting gives it no more rights.
+        return aws.retrier.call(ROLE_NOT_READY, make) if spec.function_timeout is not None else make()
 
     def update(self, aws: Aws, spec: MappingSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         client, uuid = aws.client("lambda"), observed.identity
-        if touches(changes, "enabled", "batch_size", "batching_window", "function_response_types"):
-            _settle(aws, uuid, _SETTLED)
+        if touches(
+            changes, "enabled", "batch_size", "batching_window", "function_response_types", "maximum_concurrency"
+        ):
+            _wait_for_state(aws, uuid, _READY)
             aws.retrier.call(
                 MAPPING_IN_USE,
                 lambda: client.update_event_source_mapping(UUID=uuid, FunctionName=spec.function, **_settings(spec)),
             )
-            _settle(aws, uuid, _SETTLED)
+            _wait_for_state(aws, uuid, _READY)
         if touches(changes, "tags"):
             client.tag_resource(Resource=observed.arn, Tags=dict(spec.tags))
 
-    def settle(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
-        _settle(aws, observed.identity, _SETTLED)
+    def wait_until_ready(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
+        _wait_for_state(aws, observed.identity, _READY)
 
     def delete(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
-        """Waits until it is gone: a living mapping would go on reading a queue that is about to go."""
+        """Delete it and wait for the end: until then it reads a queue that is deleted next."""
         client, uuid = aws.client("lambda"), observed.identity
-        ignore_gone(lambda: _settle(aws, uuid, _SETTLED))
-        ignore_gone(lambda: aws.retrier.call(MAPPING_IN_USE, lambda: client.delete_event_source_mapping(UUID=uuid)))
-        _settle(aws, uuid, _GONE)
+        ignore_not_found(lambda: _wait_for_state(aws, uuid, _READY))
+        ignore_not_found(
+            lambda: aws.retrier.call(MAPPING_IN_USE, lambda: client.delete_event_source_mapping(UUID=uuid))
+        )
+        _wait_for_state(aws, uuid, _GONE)
 
 
-def _settle(aws: Aws, uuid: str, table: StateTable) -> None:
+def _read(observed: Observed | None, attribute: str) -> int | None:
+    return observed.attributes.get(attribute) if observed else None
+
+
+def _wait_for_state(aws: Aws, uuid: str, table: StateTable) -> None:
     client = aws.client("lambda")
+    within = _GONE_WITHIN if table is _GONE else _READY_WITHIN
 
     def state() -> str:
-        found = none_if_gone(lambda: client.get_event_source_mapping(UUID=uuid))
-        return str(found["State"]) if found else "gone"
+        mapping = none_if_not_found(lambda: client.get_event_source_mapping(UUID=uuid))
+        return str(mapping["State"]) if mapping else "gone"
 
     def terminal(state: str) -> bool:
-        return state == "gone" or table.terminal(state)
+        return state == "gone" or table.is_final(state)
 
     try:
-        aws.retrier.poll(state, terminal, every=_EVERY, within=_WITHIN)
+        aws.retrier.poll(state, terminal, every=_EVERY, within=within)
     except TimedOut as timeout:
-        raise AwsError(f"Event source mapping {uuid} is still {timeout.last} after {_WITHIN:.0f} s.") from None
+        raise AwsError(f"Event source mapping {uuid} is still {timeout.last} after {within:.0f} s.") from None
 
 
 def _is_going(mapping: Mapping[str, Any]) -> bool:
@@ -163,18 +231,20 @@ def _is_going(mapping: Mapping[str, Any]) -> bool:
 
 def _listed(client: Any, spec: MappingSpec) -> list[dict[str, Any]]:
     if spec.uuid:
-        found = none_if_gone(lambda: client.get_event_source_mapping(UUID=spec.uuid))
-        return [found] if found else []
-    listing = none_if_gone(
+        mapping = none_if_not_found(lambda: client.get_event_source_mapping(UUID=spec.uuid))
+        return [mapping] if mapping else []
+    listing = none_if_not_found(
         lambda: client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
     )
     return list(listing["EventSourceMappings"]) if listing else []
 
 
 def _settings(spec: MappingSpec) -> dict[str, Any]:
+    scaling = {"ScalingConfig": {"MaximumConcurrency": spec.maximum_concurrency}} if spec.maximum_concurrency else {}
     return {
         "Enabled": True,
         "BatchSize": spec.batch_size,
         "MaximumBatchingWindowInSeconds": 0,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        **scaling,
     }

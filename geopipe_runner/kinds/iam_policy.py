@@ -1,4 +1,4 @@
-"""Customer-managed IAM policies, attached to their roles; what they grant is in `grants`."""
+"""Customer-managed IAM policies, attached to their roles. `role_policies` says what they allow."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.error_codes import ClientError, error_code
+from ..aws.not_found import ignore_not_found, none_if_not_found
 from ..aws.parallel import in_parallel
-from ..aws.retry import NOT_YET_KNOWN, STILL_ATTACHED, AnswerError, error_code
+from ..aws.retry import NOT_YET_KNOWN, STILL_ATTACHED
+from ..deployment import Deployment
 from ..errors import RefusedError
 from .base import (
+    Artifacts,
     Attributes,
     Change,
-    Deployment,
     Kind,
     Observed,
     Resource,
@@ -22,13 +24,13 @@ from .base import (
     tag_map,
     touches,
 )
-from .grants import lambda_policy, sagemaker_policy
-from .policy_documents import normalise, to_json
+from .policy_documents import normalize, to_json
+from .role_policies import lambda_policy, sagemaker_policy
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
 
-_STORED_VERSIONS = 5  # IAM keeps no more; a sixth is refused with LimitExceeded
+_STORED_VERSIONS = 5  # IAM refuses a sixth with LimitExceeded
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,42 @@ class IamPolicy(Kind[PolicySpec]):
 
     name = "iam_policy"
     label = "IAM policy"
+    changes_rights = True
+    search_permission = "iam:ListPolicies"
+    paint = "rights"
+    shape = "inside"
+    permissions = (
+        "iam:CreatePolicy",
+        "iam:GetPolicy",
+        "iam:GetPolicyVersion",
+        "iam:ListPolicyVersions",
+        "iam:CreatePolicyVersion",
+        "iam:DeletePolicyVersion",
+        "iam:ListEntitiesForPolicy",
+        "iam:AttachRolePolicy",
+        "iam:DetachRolePolicy",
+        "iam:DetachUserPolicy",
+        "iam:DetachGroupPolicy",
+        "iam:TagPolicy",
+        "iam:DeletePolicy",
+    )
 
-    def resources(self, deployment: Deployment) -> Iterator[Resource]:
+    def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:
         iam = deployment.config.iam
-        if iam.lambda_role.managed:
+        if iam.lambda_role.managed and deployment.managed_functions:
             spec = self._spec(deployment, iam.lambda_role.name, lambda_policy(deployment))
             yield Resource(self, "lambda_policy", spec.name, "lambda_role", spec, ("lambda_role",))
         if iam.sagemaker_role.managed:
-            spec = self._spec(deployment, iam.sagemaker_role.name, sagemaker_policy(deployment))
+            spec = self._spec(deployment, iam.sagemaker_role.name, sagemaker_policy(deployment, artifacts.named))
             yield Resource(self, "sagemaker_policy", spec.name, "sagemaker_role", spec, ("sagemaker_role",))
 
     def _spec(self, deployment: Deployment, role: str, policy: Mapping[str, Any]) -> PolicySpec:
-        # A policy's name is unique in the account whatever its path, so it says whose it is.
+        # The name of a policy is unique in the account, on all paths together, so it includes the deployment.
         name = f"{role}-{deployment.config.deployment}"
         arn = deployment.account.iam_arn(f"policy{deployment.iam_path}{name}")
         return PolicySpec(name, arn, deployment.iam_path, role, policy, deployment.tags)
 
-    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+    def orphan_from_arn(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.iam_arn(f"policy{deployment.iam_path}")
         if not arn.startswith(prefix):
             return None
@@ -71,25 +92,30 @@ class IamPolicy(Kind[PolicySpec]):
         spec = PolicySpec(name, arn, deployment.iam_path, "", {}, deployment.tags)
         return Resource(self, f"left-behind-policy-{name}", name, "sagemaker_role", spec)
 
+    def search(self, aws: Aws, deployment: Deployment) -> Iterator[str]:
+        pages = aws.client("iam").get_paginator("list_policies")
+        for page in pages.paginate(PathPrefix=deployment.iam_path, Scope="Local"):
+            yield from (policy["Arn"] for policy in page["Policies"])
+
     def desired(self, spec: PolicySpec) -> Attributes:
-        return {"document": normalise(spec.document), "attached_to": spec.role, "tags": dict(spec.tags)}
+        return {"document": normalize(spec.document), "attached_to": spec.role, "tags": dict(spec.tags)}
 
     def observe(self, aws: Aws, spec: PolicySpec) -> Observed | None:
         iam = aws.client("iam")
-        answer = none_if_gone(lambda: iam.get_policy(PolicyArn=spec.arn))
-        if answer is None:
+        response = none_if_not_found(lambda: iam.get_policy(PolicyArn=spec.arn))
+        if response is None:
             return None
-        policy = answer["Policy"]
+        policy = response["Policy"]
         version = {"PolicyArn": spec.arn, "VersionId": policy["DefaultVersionId"]}
         reads: dict[str, Callable[[], Any]] = {
             "version": lambda: iam.get_policy_version(**version),
             "attached": lambda: _attached(iam, spec.arn),
         }
-        found = in_parallel(reads)
+        results = in_parallel(reads)
         tags = tag_map(policy.get("Tags", []))
         attributes = {
-            "document": normalise(found["version"]["PolicyVersion"]["Document"]),
-            "attached_to": spec.role if spec.role in found["attached"]["Role"] else None,
+            "document": normalize(results["version"]["PolicyVersion"]["Document"]),
+            "attached_to": spec.role if spec.role in results["attached"]["Role"] else None,
             "tags": our_tags(spec.tags, tags),
         }
         return Observed(spec.arn, attributes, tags)
@@ -97,18 +123,19 @@ class IamPolicy(Kind[PolicySpec]):
     def create(self, aws: Aws, spec: PolicySpec) -> str:
         iam = aws.client("iam")
         try:
-            answer = iam.create_policy(
+            response = iam.create_policy(
                 PolicyName=spec.name, Path=spec.path, PolicyDocument=to_json(spec.document), Tags=tag_list(spec.tags)
             )
-        except AnswerError as error:
+        except ClientError as error:
             if error_code(error) != "EntityAlreadyExists":
                 raise
             raise RefusedError(
-                f"a policy {spec.name} exists under another path than {spec.path} and is not ours",
+                f"a policy {spec.name} exists under another path than {spec.path}, "
+                "so it does not belong to this deployment",
                 "Choose another name for the role: its policy is named after it.",
             ) from None
         self._attach(aws, spec)
-        return str(answer["Policy"]["Arn"])
+        return str(response["Policy"]["Arn"])
 
     def _attach(self, aws: Aws, spec: PolicySpec) -> None:
         iam = aws.client("iam")
@@ -124,34 +151,34 @@ class IamPolicy(Kind[PolicySpec]):
             iam.tag_policy(PolicyArn=spec.arn, Tags=tag_list(spec.tags))
 
     def delete(self, aws: Aws, spec: PolicySpec, observed: Observed) -> None:
-        """In the order IAM demands: detached everywhere, without older versions, then itself."""
+        """Delete in the order that IAM demands: attachments, older versions, the policy."""
         iam = aws.client("iam")
-        ignore_gone(lambda: _detach_everywhere(iam, spec.arn))
-        for version in none_if_gone(lambda: _older_versions(iam, spec.arn)) or []:
+        ignore_not_found(lambda: _detach_everywhere(iam, spec.arn))
+        for version in none_if_not_found(lambda: _older_versions(iam, spec.arn)) or []:
             _delete_version(iam, spec.arn, version["VersionId"])
-        ignore_gone(lambda: aws.retrier.call(STILL_ATTACHED, lambda: iam.delete_policy(PolicyArn=spec.arn)))
+        ignore_not_found(lambda: aws.retrier.call(STILL_ATTACHED, lambda: iam.delete_policy(PolicyArn=spec.arn)))
 
 
 def _attached(iam: Any, arn: str) -> dict[str, list[str]]:
-    """Who has the policy: names by what they are. Those it only limits, as a boundary, do not count."""
+    """Returns the names that the policy is attached to, by type. Its uses as a permissions boundary do not count."""
     pages = list(
         iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=arn, PolicyUsageFilter="PermissionsPolicy")
     )
     return {
-        entity: [found[f"{entity}Name"] for page in pages for found in page.get(f"Policy{entity}s", [])]
+        entity: [entry[f"{entity}Name"] for page in pages for entry in page.get(f"Policy{entity}s", [])]
         for entity in ("Role", "User", "Group")
     }
 
 
 def _detach_everywhere(iam: Any, arn: str) -> None:
-    """People may have given it to others too."""
+    """Detach the policy from everything, since people may have attached it elsewhere too."""
     attached = _attached(iam, arn)
     for name in attached["Role"]:
-        ignore_gone(lambda name=name: iam.detach_role_policy(RoleName=name, PolicyArn=arn))  # type: ignore[misc]
+        ignore_not_found(lambda name=name: iam.detach_role_policy(RoleName=name, PolicyArn=arn))  # type: ignore[misc]
     for name in attached["User"]:
-        ignore_gone(lambda name=name: iam.detach_user_policy(UserName=name, PolicyArn=arn))  # type: ignore[misc]
+        ignore_not_found(lambda name=name: iam.detach_user_policy(UserName=name, PolicyArn=arn))  # type: ignore[misc]
     for name in attached["Group"]:
-        ignore_gone(lambda name=name: iam.detach_group_policy(GroupName=name, PolicyArn=arn))  # type: ignore[misc]
+        ignore_not_found(lambda name=name: iam.detach_group_policy(GroupName=name, PolicyArn=arn))  # type: ignore[misc]
 
 
 def _older_versions(iam: Any, arn: str) -> list[dict[str, Any]]:
@@ -160,7 +187,7 @@ def _older_versions(iam: Any, arn: str) -> list[dict[str, Any]]:
 
 
 def _write(iam: Any, spec: PolicySpec) -> None:
-    """A new version, in force."""
+    """Write a new version as the default."""
 
     def write() -> None:
         _make_room(iam, spec.arn)
@@ -168,10 +195,10 @@ def _write(iam: Any, spec: PolicySpec) -> None:
 
     try:
         write()
-    except AnswerError as error:
+    except ClientError as error:
         if error_code(error) != "LimitExceeded":
             raise
-        write()  # an answer was lost, and when botocore asked again there was no room for one more
+        write()  # a response was lost, and botocore's repeated call found no room for one more version
 
 
 def _make_room(iam: Any, arn: str) -> None:
@@ -181,4 +208,4 @@ def _make_room(iam: Any, arn: str) -> None:
 
 
 def _delete_version(iam: Any, arn: str, version: str) -> None:
-    ignore_gone(lambda: iam.delete_policy_version(PolicyArn=arn, VersionId=version))
+    ignore_not_found(lambda: iam.delete_policy_version(PolicyArn=arn, VersionId=version))

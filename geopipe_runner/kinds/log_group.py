@@ -1,7 +1,7 @@
-"""The function's log group, made before the function so that its retention holds from the first line.
+"""The log group of each function, created before the function so that its retention holds from the first line.
 
-Lambda would make it itself, without end of retention and without tags, and leaves it behind when the function goes.
-It is therefore owned through the function: it has the function's name, and no one else writes to it.
+Otherwise Lambda creates it, without retention and without tags, and keeps it when the function is deleted. Therefore it
+is owned through the function: it has the function's name, and only the function writes to it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..aws.gone import ignore_gone
-from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
+from ..aws.not_found import ignore_not_found
+from ..deployment import Deployment
+from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -23,6 +24,8 @@ class LogGroupSpec:
     arn: str
     retention_days: int
     tags: Mapping[str, str]
+    function: str = ""
+    """The key of the function that writes to it; "" for an orphan of an earlier configuration."""
 
 
 class LogGroup(Kind[LogGroupSpec]):
@@ -30,18 +33,28 @@ class LogGroup(Kind[LogGroupSpec]):
 
     name = "log_group"
     label = "log group"
+    paint = "rights"
+    permissions = (
+        "logs:DescribeLogGroups",
+        "logs:CreateLogGroup",
+        "logs:PutRetentionPolicy",
+        "logs:ListTagsForResource",
+        "logs:TagResource",
+        "logs:DeleteLogGroup",
+    )
 
-    def resources(self, deployment: Deployment) -> Iterator[Resource]:
-        function = deployment.config.function
-        spec = LogGroupSpec(
-            name=function.log_group,
-            arn=deployment.account.arn("logs", f"log-group:{function.log_group}"),
-            retention_days=function.log_retention_days,
-            tags=deployment.tags,
-        )
-        yield Resource(self, "log_group", spec.name, "function", spec)
+    def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:
+        for function in deployment.managed_functions:
+            spec = LogGroupSpec(
+                name=function.log_group,
+                arn=deployment.account.arn("logs", f"log-group:{function.log_group}"),
+                retention_days=function.settings.log_retention_days,
+                tags=deployment.tags,
+                function=function.key,
+            )
+            yield Resource(self, function.log_group_key, spec.name, "function", spec)
 
-    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+    def orphan_from_arn(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("logs", "log-group:")
         if not arn.startswith(prefix):
             return None
@@ -56,13 +69,13 @@ class LogGroup(Kind[LogGroupSpec]):
     def observe(self, aws: Aws, spec: LogGroupSpec) -> Observed | None:
         logs = aws.client("logs")
         groups = logs.describe_log_groups(logGroupNamePrefix=spec.name)["logGroups"]
-        found = next((group for group in groups if group["logGroupName"] == spec.name), None)
-        if found is None:
+        group = next((entry for entry in groups if entry["logGroupName"] == spec.name), None)
+        if group is None:
             return None
         tags = logs.list_tags_for_resource(resourceArn=spec.arn).get("tags", {})
-        attributes = {"retention_days": found.get("retentionInDays"), "tags": our_tags(spec.tags, tags)}
-        # Without a tag it may have been made by Lambda for the function of this name.
-        return Observed(spec.arn, attributes, tags, through="function")
+        attributes = {"retention_days": group.get("retentionInDays"), "tags": our_tags(spec.tags, tags)}
+        # Without a tag, Lambda may have created it for the function of this name.
+        return Observed(spec.arn, attributes, tags, owned_by=spec.function)
 
     def create(self, aws: Aws, spec: LogGroupSpec) -> str:
         logs = aws.client("logs")
@@ -80,4 +93,4 @@ class LogGroup(Kind[LogGroupSpec]):
         aws.client("logs").put_retention_policy(logGroupName=spec.name, retentionInDays=spec.retention_days)
 
     def delete(self, aws: Aws, spec: LogGroupSpec, observed: Observed) -> None:
-        ignore_gone(lambda: aws.client("logs").delete_log_group(logGroupName=spec.name))
+        ignore_not_found(lambda: aws.client("logs").delete_log_group(logGroupName=spec.name))

@@ -1,7 +1,7 @@
-"""IAM and S3 policy documents: the texts we write, and one normal form in which any two can be compared.
+"""IAM and S3 policy documents: the texts we write, and a normal form for comparison.
 
-Order of statements, actions and keys, scalar or one-element list, and a principal's two spellings mean nothing to
-IAM, so they must mean nothing here.
+IAM ignores the order of statements, actions and keys, the difference between a scalar and a list of one, and the two
+spellings of a principal. So does the normal form.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _SETS = ("Action", "NotAction", "Resource", "NotResource")
 
 
 def document(*statements: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy of `statements`."""
+    """Returns a policy of `statements`."""
     return {"Version": VERSION, "Statement": list(statements)}
 
 
 def to_json(policy: Mapping[str, Any]) -> str:
-    """The text AWS is given; keys in their given order, no spaces (spaces count towards some limits)."""
+    """Returns the text for AWS, without spaces, because they count towards some limits."""
     return json.dumps(policy, separators=(",", ":"))
 
 
-def normalise(policy: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    """`policy` as a tree by statement, so that a difference names the statement it is in."""
+def normalize(policy: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """Returns `policy` as a tree by statement, so that the path of a difference names the statement."""
     if policy is None:
         return {}
     parsed = json.loads(policy) if isinstance(policy, str) else policy

@@ -1,7 +1,7 @@
-"""The input file in the bucket: uploaded only when its content differs.
+"""The input file in the bucket, uploaded only if its content differs.
 
-The content is compared by the SHA-256 that S3 keeps of it; an ETag is a hash of the content only for some uploads.
-An input given as `s3://` is used where it is: it is no resource of ours.
+The content is compared by the SHA-256 that S3 stores with it. An ETag is a hash of the content only for some uploads.
+An input at `s3://` is used in place and is not a resource of ours.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..aws.gone import ignore_gone, none_if_gone
+from ..aws.not_found import ignore_not_found, none_if_not_found
 from ..aws.retry import NOT_YET_KNOWN
-from .base import ADOPTED_TAG, OWNER_TAG, Attributes, Change, Deployment, Kind, Observed, Resource, our_tags
+from ..aws.upload import stored_sha256, upload_file
+from ..deployment import ADOPTED_TAG, OWNER_TAG, Deployment
+from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, our_tags
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -38,50 +40,55 @@ class S3Object(Kind[ObjectSpec]):
 
     name = "s3_object"
     label = "input file"
+    shapes_results = True
+    paint = "store"
+    shape = "inside"
+    permissions = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 
-    def resources(self, deployment: Deployment) -> Iterator[Resource]:
+    def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:
         config = deployment.config
         if not isinstance(config.input.source, Path):
             return
         key = config.input.prefix + config.input.source.name
         tags = {OWNER_TAG: config.deployment}
-        spec = ObjectSpec(config.bucket.name, key, config.input.source, tags)
+        spec = ObjectSpec(config.bucket.name, key, artifacts.input or config.input.source, tags)
         yield Resource(self, "input", f"s3://{spec.bucket}/{spec.key}", "bucket", spec, ("bucket",))
 
     def desired(self, spec: ObjectSpec) -> Attributes:
         return {"sha256": file_sha256(spec.path), "tags": dict(spec.tags)}
 
     def observe(self, aws: Aws, spec: ObjectSpec) -> Observed | None:
-        """What someone else put there is drift in our own bucket, and theirs in an adopted one."""
+        """An object of another owner is drift in our own bucket, and foreign in an adopted bucket."""
         s3 = aws.client("s3")
-        head = none_if_gone(lambda: s3.head_object(Bucket=spec.bucket, Key=spec.key, ChecksumMode="ENABLED"))
+        head = none_if_not_found(lambda: s3.head_object(Bucket=spec.bucket, Key=spec.key, ChecksumMode="ENABLED"))
         if head is None:
             return None
         tags = {tag: value for tag in _TAGS if (value := head["Metadata"].get(_metadata_key(tag))) is not None}
-        attributes = {"sha256": head.get("ChecksumSHA256"), "tags": our_tags(spec.tags, tags)}
-        return Observed(f"s3://{spec.bucket}/{spec.key}", attributes, tags, through="bucket")
+        attributes = {"sha256": stored_sha256(head), "tags": our_tags(spec.tags, tags)}
+        return Observed(f"s3://{spec.bucket}/{spec.key}", attributes, tags, owned_by="bucket")
 
     def create(self, aws: Aws, spec: ObjectSpec) -> str:
         aws.retrier.call(NOT_YET_KNOWN, lambda: self._put(aws, spec))
         return f"s3://{spec.bucket}/{spec.key}"
 
     def _put(self, aws: Aws, spec: ObjectSpec) -> None:
-        with spec.path.open("rb") as body:
-            aws.client("s3").put_object(
-                Bucket=spec.bucket,
-                Key=spec.key,
-                Body=body,
-                ContentType="text/csv",
-                ChecksumAlgorithm="SHA256",
-                Metadata={_metadata_key(tag): value for tag, value in spec.tags.items()},
-            )
+        metadata = {_metadata_key(tag): value for tag, value in spec.tags.items()}
+        upload_file(
+            aws,
+            spec.path,
+            spec.bucket,
+            spec.key,
+            content_type="text/csv",
+            metadata=metadata,
+            read_sha256=lambda: file_sha256(spec.path),
+        )
 
     def update(self, aws: Aws, spec: ObjectSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         self.create(aws, spec)
 
     def delete(self, aws: Aws, spec: ObjectSpec, observed: Observed) -> None:
-        """This version; the bucket's own deletion takes the older ones."""
-        ignore_gone(lambda: aws.client("s3").delete_object(Bucket=spec.bucket, Key=spec.key))
+        """Delete this version. The deletion of the bucket removes older ones."""
+        ignore_not_found(lambda: aws.client("s3").delete_object(Bucket=spec.bucket, Key=spec.key))
 
 
 def _metadata_key(tag: str) -> str:
@@ -89,6 +96,6 @@ def _metadata_key(tag: str) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file as S3 writes it (base64)."""
+    """Returns the SHA-256 of a file as S3 writes it (base64)."""
     with path.open("rb") as file:
         return base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()

@@ -1,11 +1,11 @@
-"""SQS queues: the callback queue, and the dead-letter queue behind it.
+"""SQS queues: the callback queue, the queue of parts where a job has one, and the dead-letter queues behind them.
 
-A "not finished yet" costs one receive of the message, so the dead-letter queue is for messages that the function
-cannot handle at all; it keeps them longer than the callback queue does.
+Each "still running" costs one receive of the message. So the dead-letter queue is only for messages that the function
+cannot handle at all, and it keeps them longer than the callback queue does.
 
-SQS takes up to 60 s to delete a queue and may answer for it until then. Nobody waits for that at a clean-up, and a
-plan right after one may still show a queue (unless one of its two reads says that it is gone): then `update` makes it
-anew where it turns out to be missing, and otherwise the next plan does. Making it waits until the name is free again.
+SQS needs up to 60 s to delete a queue and may still return it until then. Cleanup does not wait for that, so a plan
+right after it may show a queue, unless one of its two reads says that the queue does not exist. If the queue turns out
+to be missing, `update` creates it; otherwise the next plan does. Creation waits until the name is free.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..aws.gone import ignore_gone, is_gone, none_if_gone
-from ..aws.retry import DEAD_LETTER_QUEUE_NOT_YET_KNOWN, QUEUE_DELETED_RECENTLY, AnswerError
-from .base import Attributes, Change, Deployment, Kind, Observed, Resource, our_tags, touches
+from ..aws.error_codes import ClientError, is_not_found
+from ..aws.not_found import ignore_not_found, none_if_not_found
+from ..aws.retry import DEAD_LETTER_QUEUE_NOT_YET_KNOWN, QUEUE_DELETED_RECENTLY
+from ..config.model import Config
+from ..deployment import Deployment
+from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, Section, our_tags, touches
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
-
-_DAY = 24 * 3600
-_DEFAULT_RETENTION = 4 * _DAY
-_LONGEST_RETENTION = 14 * _DAY
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class RedrivePolicy:
     max_receive_count: int
 
     def to_json(self) -> str:
-        """The text SQS takes; it answers the count as a number or a string, so compare parsed."""
+        """Returns the text for SQS. SQS returns the count as a number or as text, so compare the parsed policy."""
         return json.dumps({"deadLetterTargetArn": self.dead_letter_arn, "maxReceiveCount": self.max_receive_count})
 
 
@@ -52,36 +51,63 @@ class SqsQueue(Kind[QueueSpec]):
 
     name = "sqs_queue"
     label = "queue"
+    serves_executions = True
+    paint = "queue"
+    permissions = (
+        "sqs:CreateQueue",
+        "sqs:GetQueueAttributes",
+        "sqs:SetQueueAttributes",
+        "sqs:ListQueueTags",
+        "sqs:TagQueue",
+        "sqs:DeleteQueue",
+    )
 
-    def resources(self, deployment: Deployment) -> Iterator[Resource]:
-        config = deployment.config
-        dead = QueueSpec(
-            name=config.queue.dead_letter_name,
-            url=deployment.dead_letter_url,
-            visibility_timeout=config.queue.visibility_timeout,
-            retention=_LONGEST_RETENTION,
-            redrive=None,
-            tags=deployment.tags,
-        )
-        yield Resource(self, "dead_letter_queue", dead.name, "queue", dead)
-        queue = QueueSpec(
-            name=config.queue.name,
-            url=deployment.queue_url,
-            visibility_timeout=config.queue.visibility_timeout,
-            # A callback waits in the queue until its job is done: a day more than its deadline.
-            retention=max(_DEFAULT_RETENTION, config.execution.callback_deadline + _DAY),
-            redrive=RedrivePolicy(deployment.dead_letter_arn, config.queue.max_receive_count),
-            tags=deployment.tags,
-        )
-        yield Resource(self, "queue", queue.name, "queue", queue, ("dead_letter_queue",))
+    def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:
+        for queue in deployment.queues:
+            if queue.is_used:
+                yield self._used(queue.key, queue.name, deployment.queue_url_of(queue))
+                continue
+            redrive = None
+            if queue.dead_letter:
+                dead_letter_arn = deployment.queue_arn_of(deployment.queue(queue.dead_letter))
+                redrive = RedrivePolicy(dead_letter_arn, queue.max_receive_count)
+            spec = QueueSpec(
+                name=queue.name,
+                url=deployment.queue_url_of(queue),
+                visibility_timeout=queue.visibility_timeout,
+                retention=queue.retention,
+                redrive=redrive,
+                tags=deployment.tags,
+            )
+            dependencies = (queue.dead_letter,) if queue.dead_letter else ()
+            yield Resource(self, queue.key, queue.name, "queue", spec, dependencies)
 
-    def left_behind(self, deployment: Deployment, arn: str) -> Resource | None:
+        for named in artifacts.named:
+            # What is in another account or region is not read.
+            name = deployment.name_at(named.place) if named.step_type == "Callback" else None
+            if name:
+                url = deployment.account.queue_url(name)
+                yield self._used(f"named_queue.{name}", name, url, named.named_by)
+
+    def _used(self, key: str, name: str, url: str, named_by: str = "") -> Resource:
+        spec = QueueSpec(name, url, 0, 0, None, {})
+        return Resource(self, key, name, "queue", spec, is_used=True, named_by=named_by)
+
+    def orphan_from_arn(self, deployment: Deployment, arn: str) -> Resource | None:
         prefix = deployment.account.arn("sqs", "")
         if not arn.startswith(prefix):
             return None
         name = arn.removeprefix(prefix)
         spec = QueueSpec(name, deployment.account.queue_url(name), 0, 0, None, deployment.tags)
         return Resource(self, f"left-behind-queue-{name}", name, "queue", spec)
+
+    def sections(self, config: Config) -> Iterator[Section]:
+        names = [queue.name for queue in config.every_queue.values()]
+        if names:
+            yield Section("queue", f"Setting up queue{'' if len(names) == 1 else 's'} {', '.join(names)}.", block=2)
+
+    def describe_deletion(self, resource: Resource) -> str:
+        return f"Delete queue {resource.spec.url}"
 
     def desired(self, spec: QueueSpec) -> Attributes:
         return {
@@ -95,21 +121,21 @@ class SqsQueue(Kind[QueueSpec]):
 
     def observe(self, aws: Aws, spec: QueueSpec) -> Observed | None:
         sqs = aws.client("sqs")
-        answer = none_if_gone(lambda: sqs.get_queue_attributes(QueueUrl=spec.url, AttributeNames=["All"]))
-        tagging = none_if_gone(lambda: sqs.list_queue_tags(QueueUrl=spec.url)) if answer else None
-        if answer is None or tagging is None:
+        response = none_if_not_found(lambda: sqs.get_queue_attributes(QueueUrl=spec.url, AttributeNames=["All"]))
+        tagging = none_if_not_found(lambda: sqs.list_queue_tags(QueueUrl=spec.url)) if response else None
+        if response is None or tagging is None:
             return None
-        found, tags = answer["Attributes"], tagging.get("Tags", {})
+        queue, tags = response["Attributes"], tagging.get("Tags", {})
         attributes = {
-            "visibility_timeout": int(found["VisibilityTimeout"]),
-            "message_retention": int(found["MessageRetentionPeriod"]),
-            "delay": int(found.get("DelaySeconds", 0)),
-            "redrive_policy": _redrive_attributes(_parse_redrive(found.get("RedrivePolicy"))),
+            "visibility_timeout": int(queue["VisibilityTimeout"]),
+            "message_retention": int(queue["MessageRetentionPeriod"]),
+            "delay": int(queue.get("DelaySeconds", 0)),
+            "redrive_policy": _redrive_attributes(_parse_redrive(queue.get("RedrivePolicy"))),
             # Either kind of encryption at rest will do: a key of the user's own is no drift.
-            "encrypted": found.get("SqsManagedSseEnabled") == "true" or bool(found.get("KmsMasterKeyId")),
+            "encrypted": queue.get("SqsManagedSseEnabled") == "true" or bool(queue.get("KmsMasterKeyId")),
             "tags": our_tags(spec.tags, tags),
         }
-        return Observed(spec.url, attributes, tags, found.get("QueueArn", ""))
+        return Observed(spec.url, attributes, tags, queue.get("QueueArn", ""))
 
     def create(self, aws: Aws, spec: QueueSpec) -> str:
         sqs = aws.client("sqs")
@@ -117,16 +143,16 @@ class SqsQueue(Kind[QueueSpec]):
         def make() -> Any:
             return sqs.create_queue(QueueName=spec.name, Attributes=_sqs_attributes(spec), tags=dict(spec.tags))
 
-        answer = aws.retrier.call(
+        response = aws.retrier.call(
             QUEUE_DELETED_RECENTLY, lambda: aws.retrier.call(DEAD_LETTER_QUEUE_NOT_YET_KNOWN, make)
         )
-        return str(answer["QueueUrl"])
+        return str(response["QueueUrl"])
 
     def update(self, aws: Aws, spec: QueueSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         try:
             self._change(aws, spec, changes)
-        except AnswerError as error:
-            if not is_gone(error):
+        except ClientError as error:
+            if not is_not_found(error):
                 raise
             self.create(aws, spec)
 
@@ -145,7 +171,7 @@ class SqsQueue(Kind[QueueSpec]):
             sqs.tag_queue(QueueUrl=spec.url, Tags=dict(spec.tags))
 
     def delete(self, aws: Aws, spec: QueueSpec, observed: Observed) -> None:
-        ignore_gone(lambda: aws.client("sqs").delete_queue(QueueUrl=spec.url))
+        ignore_not_found(lambda: aws.client("sqs").delete_queue(QueueUrl=spec.url))
 
 
 def _sqs_attributes(spec: QueueSpec) -> dict[str, str]:

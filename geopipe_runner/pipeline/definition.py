@@ -1,7 +1,7 @@
 """Checks of a rendered pipeline definition that AWS would make later, or only while the pipeline runs.
 
-Pure. The form is that of SageMaker's pipeline definition, version 2020-12-01. Its `shape` is looked at first, so that
-what follows, and the rest of the program, may rely on it.
+Pure. The form is that of SageMaker's pipeline definition, version 2020-12-01. Structure comes first, then the content
+of each part, then the references between them; every problem has its place in the definition.
 """
 
 from __future__ import annotations
@@ -9,76 +9,104 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import TemplateError
-from .shape import BRANCHES, branches, faults
+from .content_checks import content_problems
+from .expressions import references
+from .json_text import dotted
+from .reference_checks import STEP_REFERENCE, reference_problems
+from .structure_checks import (
+    DefinitionProblem,
+    Step,
+    every_step,
+    inner_steps,
+    needed_steps,
+    own_part,
+    structure_problems,
+)
+
+if TYPE_CHECKING:
+    from .template import DefinitionPositions
 
 Definition = Mapping[str, Any]
 
-_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
-_STEP_OUTPUT = re.compile(r"Steps\.(?P<step>[^.\[]+)\.OutputParameters\['(?P<output>[^']+)'\]")
-_STEP = re.compile(r"Steps\.(?P<step>[^.\[]+)")
-_EXECUTION = {
-    "StartDateTime",
-    "CurrentDateTime",
-    "PipelineName",
-    "PipelineArn",
-    "PipelineExecutionId",
-    "PipelineExecutionArn",
-}
-_HAVE_OUTPUTS = {"Lambda", "Callback"}
-
+# Bytes of a definition given inline (CreatePipeline).
 MAX_BYTES = 1024 * 1024
-"""Of a definition given inline (CreatePipeline)."""
+
+# What one message lists: more would not be read, and to explain each takes time.
+_MOST_PROBLEMS = 100
+
+_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 
 
-def check(definition: Definition, path: Path) -> None:
-    """Raises TemplateError with everything that is wrong with `definition`, which came from `path`."""
-    found = list(problems(definition))
-    if found:
-        raise TemplateError("\n".join(f"{path}: {problem}" for problem in found))
+def check(definition: Definition, path: Path, positions: DefinitionPositions | None = None, region: str = "") -> None:
+    """Raises TemplateError with everything that is wrong with `definition`, which came from `path`.
+
+    `region` is the one in which the pipeline will be; "" is any.
+    """
+    refuse(problems(definition, region), path, positions)
+
+
+def refuse(found: Iterable[DefinitionProblem], path: Path, positions: DefinitionPositions | None = None) -> None:
+    """Raises TemplateError with these problems of the definition that came from `path`, if there are any.
+
+    A problem whose position is not known has its path in the definition.
+    """
+    lines = []
+    problems_left = iter(found)
+    for problem in islice(problems_left, _MOST_PROBLEMS):
+        position = positions.of_value(problem.path) if positions else None
+        where = dotted(problem.path)
+        if position:
+            text = f"{path}:{position.line}:{position.column}: {problem.text}"
+        elif not where or problem.text.startswith(where):
+            text = f"{path}: {problem.text}"
+        else:
+            text = f"{path}: {problem.text} (at {where})"
+        lines.append(((position.line, position.column) if position else (0, 0), text))
+    if lines:
+        texts = [text for _, text in sorted(lines, key=itemgetter(0))]
+        if next(problems_left, None):
+            texts.append(f"{path}: there are more problems; correct these {_MOST_PROBLEMS} first")
+        raise TemplateError("\n".join(texts))
+
+
+def problems(definition: Any, region: str = "") -> Iterator[DefinitionProblem]:
+    """Yields everything that is wrong with any JSON value as a pipeline definition in `region`; "" is any."""
+    structure = list(structure_problems(definition))
+    yield from structure
+    if structure:
+        return
+    size = len(serialized(definition))
+    if size > MAX_BYTES:
+        yield DefinitionProblem((), f"the definition has {size:,} bytes; SageMaker takes {MAX_BYTES:,}")
+    yield from _names(definition)
+    yield from content_problems(definition)
+    yield from _regions(definition, region)
+    yield from reference_problems(definition)
+    yield from _cycle(definition)
 
 
 def declared_parameters(definition: Definition) -> tuple[str, ...]:
-    """The names a pipeline may be started with."""
+    """Returns the names of the parameters that a pipeline may be started with."""
     return tuple(str(parameter["Name"]) for parameter in definition.get("Parameters", []))
 
 
-def problems(definition: Any) -> Iterator[str]:
-    """One sentence per fault; whatever JSON it is, the answer is sentences."""
-    shape = list(faults(definition))
-    yield from shape
-    if shape:
-        return
-    size = len(serialised(definition))
-    if size > MAX_BYTES:
-        yield f"the definition has {size:,} bytes; SageMaker takes {MAX_BYTES:,}"
-    steps = {step["Name"]: step for step in every_step(definition["Steps"])}
-    yield from _names(definition)
-    for name, step in steps.items():
-        for reference in references(step):
-            yield from (f"step {name!r}: {fault}" for fault in _reference(reference, definition, steps))
-        for need in step.get("DependsOn", []):
-            if need not in steps:
-                yield f"step {name!r}: DependsOn names the unknown step {need!r}; there are {_listed(steps)}"
-    for reference in references({k: v for k, v in definition.items() if k != "Steps"}):
-        yield from _reference(reference, definition, steps)
-    yield from _cycle(steps)
-
-
-def serialised(definition: Definition) -> bytes:
-    """The definition as it is sent."""
+def serialized(definition: Definition) -> bytes:
+    """Returns the definition as it is sent."""
     return json.dumps(definition).encode("ascii")
 
 
 @dataclass(frozen=True)
 class StepOutline:
-    """A step as a node of the pipeline's graph. `depends_on` are the steps that go before it, for whatever reason."""
+    """A step as a node of the pipeline's graph. `depends_on` are the steps that go before it, for any reason."""
 
     name: str
     kind: str
@@ -86,95 +114,59 @@ class StepOutline:
 
 
 def outline(definition: Definition) -> tuple[StepOutline, ...]:
-    """All steps in the order of a checked definition; those in a condition's branches come after the condition."""
+    """Returns all steps in the order of a checked definition; the inner steps of a step come after it."""
     return tuple(_outlined(definition.get("Steps", []), ()))
 
 
-def _outlined(steps: list[dict[str, Any]], condition: tuple[str, ...]) -> Iterator[StepOutline]:
+def _outlined(steps: list[Step], outer: tuple[str, ...]) -> Iterator[StepOutline]:
     for step in steps:
-        needs = _needs(step).union(condition)
+        needs = _dependencies(step).union(outer)
         yield StepOutline(step["Name"], step["Type"], tuple(sorted(needs)))
-        for inner in branches(step).values():
+        for inner in inner_steps(step).values():
             yield from _outlined(inner, (step["Name"],))
 
 
-def every_step(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """All steps, those inside the branches of conditions included."""
-    for step in steps:
-        yield step
-        for inner in branches(step).values():
-            yield from every_step(inner)
+def _names(definition: Definition) -> Iterator[DefinitionProblem]:
+    parameters = [(("Parameters", number), entry) for number, entry in enumerate(definition.get("Parameters", []))]
+    for thing, entries in (("parameter", parameters), ("step", list(every_step(definition["Steps"])))):
+        counts = Counter(entry["Name"] for _, entry in entries)
+        last = {entry["Name"]: path for path, entry in entries}
+        for name in sorted(name for name, count in counts.items() if count > 1):
+            what = f"{thing} {name!r} is used {counts[name]} times; names must be unique"
+            yield DefinitionProblem((*last[name], "Name"), what)
+        for path, entry in entries:
+            if not _NAME.fullmatch(entry["Name"]):
+                what = f"{thing} name {entry['Name']!r} is not valid: 1 to 64 letters, digits, hyphens or underscores"
+                yield DefinitionProblem((*path, "Name"), what)
 
 
-def references(value: Any) -> Iterator[str]:
-    """Every `Get` in `value`; those of nested steps belong to those steps."""
-    if isinstance(value, Mapping):
-        if set(value) == {"Get"} and isinstance(value["Get"], str):
-            yield value["Get"]
-            return
-        for key, inner in value.items():
-            if key not in BRANCHES:
-                yield from references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from references(inner)
+def _regions(definition: Definition, region: str) -> Iterator[DefinitionProblem]:
+    """Yields the functions that are not in the region of the pipeline, where SageMaker calls them."""
+    for path, step in every_step(definition["Steps"]):
+        arn = step.get("FunctionArn")
+        other = arn.split(":")[3] if isinstance(arn, str) and arn.count(":") > 3 else region
+        if region and other != region:
+            what = f"step {step['Name']!r}: the function is in {other}, and the pipeline is in {region}"
+            yield DefinitionProblem((*path, "FunctionArn"), f"{what}; SageMaker calls functions of its own region")
 
 
-def _names(definition: Definition) -> Iterator[str]:
-    named = {
-        "parameter": [parameter["Name"] for parameter in definition.get("Parameters", [])],
-        "step": [step["Name"] for step in every_step(definition["Steps"])],
-    }
-    for thing, names in named.items():
-        for name, count in sorted(Counter(names).items()):
-            if count > 1:
-                yield f"{thing} {name!r} is there {count} times; names must be unique"
-        for name in names:
-            if not _NAME.fullmatch(name):
-                yield f"{thing} name {name!r} is not valid: 1 to 64 letters, digits, hyphens or underscores"
-
-
-def _reference(reference: str, definition: Definition, steps: Mapping[str, Any]) -> Iterator[str]:
-    room, _, rest = reference.partition(".")
-    if room == "Parameters":
-        known = declared_parameters(definition)
-        if rest not in known:
-            yield f"{reference!r} names no parameter; there are {_listed(known)}"
-    elif room == "Execution":
-        if rest not in _EXECUTION:
-            yield f"{reference!r} is unknown; there are {_listed(_EXECUTION)}"
-    elif room == "Steps":
-        yield from _step_reference(reference, steps)
-    else:
-        yield f"{reference!r} is unknown; a Get begins with Parameters., Execution. or Steps."
-
-
-def _step_reference(reference: str, steps: Mapping[str, Any]) -> Iterator[str]:
-    match = _STEP.match(reference)
-    name = match["step"] if match else ""
-    if name not in steps:
-        yield f"{reference!r} names no step; there are {_listed(steps)}"
-    elif steps[name].get("Type") in _HAVE_OUTPUTS:
-        output = _STEP_OUTPUT.fullmatch(reference)
-        declared = [entry["OutputName"] for entry in steps[name].get("OutputParameters", [])]
-        if not output:
-            yield f"{reference!r}: of a {steps[name]['Type']} step only OutputParameters['name'] can be had"
-        elif output["output"] not in declared:
-            yield f"{reference!r}: step {name!r} declares no such output; it declares {_listed(declared)}"
-
-
-def _cycle(steps: Mapping[str, Any]) -> Iterator[str]:
-    graph = {name: {need for need in _needs(step) if need in steps} for name, step in steps.items()}
+def _cycle(definition: Definition) -> Iterator[DefinitionProblem]:
+    """Yields the steps that wait for each other. A step in a branch also waits for the step that decides about it."""
+    placed = list(every_step(definition["Steps"]))
+    paths = {step["Name"]: path for path, step in placed}
+    if len(paths) < len(placed):
+        return  # a name that is used twice is a problem of its own
+    graph = {step.name: {need for need in step.depends_on if need in paths} for step in outline(definition)}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        yield f"steps wait for each other: {' -> '.join(reversed(error.args[1]))}"
+        cycle = error.args[1][:0:-1]
+        first = cycle.index(next(name for name in paths if name in cycle))
+        names = [*cycle[first:], *cycle[:first], cycle[first]]
+        yield DefinitionProblem(paths[names[0]], f"steps wait for each other: {' -> '.join(names)}")
 
 
-def _needs(step: Mapping[str, Any]) -> set[str]:
-    referenced = {match["step"] for reference in references(step) if (match := _STEP.match(reference))}
-    return referenced | set(step.get("DependsOn", []))
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(str(name) for name in names)) or "none"
+def _dependencies(step: Step) -> set[str]:
+    matches = map(STEP_REFERENCE.match, references(own_part(step)))
+    referenced = {match["step"] for match in matches if match}
+    return referenced | set(needed_steps(step))

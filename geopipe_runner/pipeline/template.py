@@ -8,62 +8,123 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, NoReturn
 
+from ..config.document import Position
+from ..deployment import Deployment
 from ..errors import TemplateError
-from ..kinds.base import Deployment
+from .json_text import JsonLayout, JsonPath, dotted, find_constant, find_repeated_key, lay_out
+from .template_positions import TemplatePositions
 
 FUNCTION_ARN = "*FUNCTION_ARN*"
+# Room for a template with many comments: SageMaker takes definitions of 1 MB.
+MAX_SOURCE_BYTES = 4 * 1024 * 1024
 
 
 def variables(deployment: Deployment) -> dict[str, Any]:
-    """What a template may use."""
+    """Returns the values that a template may use."""
     config = deployment.config
+    functions = {
+        key: {"arn": deployment.function_arn_of(function), "name": function.name}
+        for key, function in deployment.step_functions.items()
+    }
+    queues = {
+        key: {"arn": deployment.queue_arn_of(queue), "url": deployment.queue_url_of(queue)}
+        for key, queue in deployment.callback_queues.items()
+    }
+    # With several, nothing says which one is meant.
+    only_ones = {"function_arn": deployment.function_arn, "queue_url": deployment.queue_url}
     return {
         "account_id": config.account_id,
+        **({"bucket": config.bucket.name} if config.bucket.name else {}),
         "deployment": config.deployment,
         "experiments": config.pipeline.experiments,
-        "function_arn": deployment.function_arn,
+        "functions": functions,
         "job": {"kind": config.job.kind},
         "pipeline_name": config.pipeline.name,
-        "queue_url": deployment.queue_url,
+        "queues": queues,
+        **{name: value for name, value in only_ones.items() if value},
         "region": config.region,
         "sagemaker_role_arn": deployment.sagemaker_role_arn,
     }
 
 
 def render(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition in `path`. Raises TemplateError naming file, line and what is wrong there."""
+    """Returns the definition in `path`. Raises TemplateError with file, line and what is wrong there."""
+    return render_with_positions(path, values)[0]
+
+
+def render_with_positions(path: Path, values: Mapping[str, Any]) -> tuple[dict[str, Any], DefinitionPositions]:
+    """Returns the definition in `path`, and where its values stand in that file. Raises TemplateError as `render`."""
     try:
+        if path.stat().st_size > MAX_SOURCE_BYTES:
+            raise TemplateError(
+                f"{path}: it is larger than {MAX_SOURCE_BYTES:,} bytes. A pipeline definition has at most 1 MB."
+            )
         source = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise TemplateError(f"{path}: cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{path}: cannot be read: {error}", "Save it as UTF-8.") from None
     text = _render_jinja(path, source, values) if path.suffix == ".j2" else source
-    return _parse(path, text.replace(FUNCTION_ARN, str(values["function_arn"])))
+    if FUNCTION_ARN in text and "function_arn" not in values:
+        raise TemplateError(
+            f"{path}: {FUNCTION_ARN} stands for the only function, but the configuration has "
+            f"{len(values['functions']) or 'none'}.",
+            "Name one of them: in a Jinja template, functions.<key>.arn.",
+        )
+    # Positions are those before the placeholder is replaced: its line gets longer.
+    positions = DefinitionPositions(source, text)
+    _parse(path, text, positions)
+    return json.loads(text.replace(FUNCTION_ARN, str(values.get("function_arn")))), positions
+
+
+class DefinitionPositions:
+    """Where the values of a definition stand in the file that it was rendered from."""
+
+    def __init__(self, source: str, text: str) -> None:
+        """`text` is what `source` renders to, or the same."""
+        self._text = text
+        self._template = None if source == text else TemplatePositions(source, text)
+
+    def of_text(self, position: Position) -> Position | None:
+        """Returns the place in the file of a place in the rendered text, if it is known."""
+        return self._template.find(position) if self._template else position
+
+    def of_value(self, path: JsonPath) -> Position | None:
+        """Returns the place of the value at `path`, or of the innermost one around it, if it is known."""
+        return self.of_text(self._layout.nearest(path))
+
+    @cached_property
+    def _layout(self) -> JsonLayout:
+        return lay_out(self._text)
 
 
 def _render_jinja(path: Path, source: str, values: Mapping[str, Any]) -> str:
     import jinja2  # takes a while to import, and plain files do without
-    from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    from .bounded_jinja import BoundedEnvironment, limited
+
+    environment = BoundedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     to_json = environment.filters["tojson"]
 
     @jinja2.pass_eval_context
     def strict_to_json(context: Any, value: Any, indent: int | None = None) -> Any:
         if isinstance(value, jinja2.Undefined):
-            str(value)  # raises the error that names the variable; the serialiser's own would not
+            str(value)  # raises the error that names the variable; the serializer's own would not
         return to_json(context, value, indent)
 
     environment.filters["tojson"] = strict_to_json
     try:
         code = environment.compile(source, str(path), str(path))
         template = environment.template_class.from_code(environment, code, environment.make_globals(None))
-        return str(template.render(values))
+        with limited(str(path)):
+            return str(template.render(values))
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"{path}:{error.lineno}: {error.message}") from None
     except jinja2.UndefinedError as error:
@@ -83,25 +144,46 @@ def _line_of(error: BaseException, path: Path) -> int:
     return lines[-1] or 1 if lines else 1
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path, text: str, positions: DefinitionPositions) -> None:
+    """Raises TemplateError if `text` is not JSON, or has what JSON readers disagree about."""
     try:
-        parsed = json.loads(text, parse_constant=_refuse_constant)
+        repeated: list[str] = []
+        parse_object = partial(find_repeated_key, found=repeated)
+        parsed = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=parse_object)
     except json.JSONDecodeError as error:
-        raise TemplateError(
-            f"{path}: rendered, it is not JSON: line {error.lineno}, column {error.colno}: {error.msg}: "
-            f"{_excerpt(text, error.lineno)}"
-        ) from None
+        where = _not_json(path, Position(error.lineno, error.colno), positions)
+        raise TemplateError(f"{where}: {error.msg}: {_excerpt(text, error.lineno)}") from None
     except RecursionError:
         raise TemplateError(f"{path}: rendered, it is nested too deeply.") from None
     except ValueError as error:
-        raise TemplateError(f"{path}: rendered, it is not JSON: {error}") from None
+        raise TemplateError(f"{_not_json(path, find_constant(text), positions)}: {error}") from None
+    if repeated:
+        raise TemplateError("\n".join(_describe_repeated(path, text, positions)))
     if not isinstance(parsed, dict):
         raise TemplateError(f"{path}: a pipeline definition is a JSON object, not {type(parsed).__name__}.")
-    return parsed
+
+
+def _not_json(path: Path, place: Position | None, positions: DefinitionPositions) -> str:
+    """Returns the start of a message. Some of what a template renders to stands in no file."""
+    rendered = "rendered, " if path.suffix == ".j2" else ""
+    if place is None:
+        return f"{path}: {rendered}it is not JSON"
+    if known := positions.of_text(place):
+        return f"{path}:{known.line}:{known.column}: {rendered}it is not JSON"
+    return f"{path}: rendered, it is not JSON: line {place.line}, column {place.column}"
+
+
+def _describe_repeated(path: Path, text: str, positions: DefinitionPositions) -> Iterator[str]:
+    for place, position in lay_out(text).repeated_keys:
+        known = positions.of_text(position)
+        where = f"{path}: rendered, line {position.line}, column {position.column}"
+        if known:
+            where = f"{path}:{known.line}:{known.column}"
+        yield f"{where}: the key {dotted(place)} is used twice, and SageMaker reads only one of them; remove the other"
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no value of JSON")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _excerpt(text: str, line: int) -> str:

@@ -1,4 +1,4 @@
-"""What should be: the configuration turned into resources, in an order in which each comes after what it needs.
+"""What should exist: the configuration as resources, each after those that it depends on.
 
 Pure: everything that has to be built (the zip, the definition) comes in as `Artifacts`.
 """
@@ -8,29 +8,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..kinds import KINDS
-from ..kinds.base import Deployment, Observed, Resource
+from ..deployment import Deployment
+from ..kinds.base import NOTHING_BUILT, Artifacts, Observed, Resource
+from ..kinds.registry import KINDS
 from .graph import ordered
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A deployment and all its resources."""
+    """A deployment, what was built for it, and all its resources."""
 
     deployment: Deployment
+    artifacts: Artifacts
     resources: tuple[Resource, ...]
 
 
-def settled(blueprint: Blueprint, seen: Mapping[str, Observed | None]) -> Blueprint:
-    """The same, with the ARNs that managed roles really have: one that was adopted keeps its own path."""
-    found = {
-        resource.name: seen_role.identity
-        for resource in blueprint.resources
-        if resource.kind.name == "iam_role" and (seen_role := seen[resource.key])
-    }
-    return draw(replace(blueprint.deployment, found_roles=found))
+def with_observed_roles(blueprint: Blueprint, seen: Mapping[str, Observed | None]) -> Blueprint:
+    """Returns the blueprint with the ARNs that managed roles really have: an adopted role keeps its own path."""
+    roles = {resource.name: seen[resource.key] for resource in blueprint.resources if _is_our_role(resource)}
+    arns = {name: role.identity for name, role in roles.items() if role}
+    ids = {name: role.unique_id if role else "" for name, role in roles.items()}
+    return build_blueprint(replace(blueprint.deployment, role_arns=arns, role_ids=ids), blueprint.artifacts)
 
 
-def draw(deployment: Deployment) -> Blueprint:
+def _is_our_role(resource: Resource) -> bool:
+    return resource.kind.is_role and not resource.is_used
+
+
+def build_blueprint(deployment: Deployment, artifacts: Artifacts = NOTHING_BUILT) -> Blueprint:
     """Ask every kind for its resources."""
-    return Blueprint(deployment, ordered(resource for kind in KINDS for resource in kind.resources(deployment)))
+    resources = (resource for kind in KINDS for resource in kind.resources(deployment, artifacts))
+    return Blueprint(deployment, artifacts, ordered(resources))

@@ -1,4 +1,4 @@
-"""Order from dependencies: sorting, and doing independent work at the same time."""
+"""Order from dependencies: sorting, and doing independent work in parallel."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ from ..kinds.base import Resource
 
 
 def ordered(resources: Iterable[Resource]) -> tuple[Resource, ...]:
-    """The resources, each after those it needs. Raises ValueError (a bug of a kind) for a cycle or unknown key."""
+    """Returns the resources, each after its dependencies. A cycle or unknown key is a ValueError, a bug of a kind."""
     by_key = {resource.key: resource for resource in resources}
-    unknown = {need for resource in by_key.values() for need in resource.rests_on} - set(by_key)
+    unknown = {dependency for resource in by_key.values() for dependency in resource.dependencies} - set(by_key)
     if unknown:
-        raise ValueError(f"unknown keys in `needs`: {sorted(unknown)}")
+        raise ValueError(f"unknown keys in dependencies: {sorted(unknown)}")
     try:
-        keys = list(TopologicalSorter({key: resource.rests_on for key, resource in by_key.items()}).static_order())
+        keys = list(TopologicalSorter({key: resource.dependencies for key, resource in by_key.items()}).static_order())
     except CycleError as error:
-        raise ValueError(f"resources need each other: {' -> '.join(error.args[1])}") from None
+        raise ValueError(f"resources depend on each other: {' -> '.join(error.args[1])}") from None
     return tuple(by_key[key] for key in keys)
 
 
 class Walk:
-    """Does one piece of work per key, each as soon as all it waits for is done, several at a time.
+    """Does one piece of work per key, each as soon as everything it waits for is done, several in parallel.
 
-    `before` (on the calling thread) may veto a piece; `after` (on the calling thread) is told each outcome and says
-    whether those waiting for it may go on. When it says no for one, they are left out; the rest continues.
+    Both callbacks run on the calling thread. `before` may veto a piece. `after` gets each outcome and returns whether
+    the pieces that wait for it may start. If not, they are left out, and the others continue.
     """
 
     def __init__(self, waits_for: Mapping[str, Iterable[str]], work: Callable[[str], object]) -> None:
-        self._waits_for = {key: {need for need in needs if need in waits_for} for key, needs in waits_for.items()}
+        self._waits_for = {
+            key: {dependency for dependency in creation_dependencies if dependency in waits_for}
+            for key, creation_dependencies in waits_for.items()
+        }
         self._work = work
 
     def run(self, before: Callable[[str], bool], after: Callable[[str, BaseException | None], bool]) -> tuple[str, ...]:
-        """Answers the keys that were left out."""
-        waiting = {key: set(needs) for key, needs in self._waits_for.items()}
+        """Do the work and return the keys that were left out."""
+        waiting = {key: set(creation_dependencies) for key, creation_dependencies in self._waits_for.items()}
         running: dict[Future[object], str] = {}
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="geopipe") as pool:
             try:
                 while True:
-                    for key in [key for key, needs in waiting.items() if not needs]:
+                    for key in [key for key, creation_dependencies in waiting.items() if not creation_dependencies]:
                         del waiting[key]
                         action = self._work if before(key) else _nothing
                         running[pool.submit(action, key)] = key
@@ -51,8 +54,8 @@ class Walk:
                     for future in done:
                         key = running.pop(future)
                         if after(key, future.exception()):
-                            for needs in waiting.values():
-                                needs.discard(key)
+                            for creation_dependencies in waiting.values():
+                                creation_dependencies.discard(key)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

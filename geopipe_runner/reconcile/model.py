@@ -1,4 +1,4 @@
-"""A plan is data: what is there, what should be, and the action that makes one into the other."""
+"""A plan is data: each resource as AWS has it, as it should be, and the action in between."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     ADOPT = "adopt"
-    """Take over what was there before us: an update that marks it."""
+    """An update that also marks a resource as adopted."""
     KEEP = "keep"
+    USE = "use"
+    """Others make it: it is read and checked, and stays as it is."""
     REFUSE = "refuse"
     ORPHAN = "orphan"
-    """Ours, but no longer in the configuration: shown, and deleted only when that is asked for."""
+    """Ours, but no longer in the configuration. Shown, and deleted only on request."""
     DELETE = "delete"
     ABSENT = "absent"
-    """Cleanup only: there is nothing to delete."""
+    """Cleanup only: the resource does not exist."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """One resource's part of a plan. `reason` says why it is refused or kept."""
+class PlannedChange:
+    """The part of a plan for one resource. `reason` says why it is refused or kept."""
 
     resource: Resource
     action: Action
     observed: Observed | None = None
     changes: tuple[Change, ...] = ()
     reason: str = ""
+    is_foreign: bool = False
+    """Whether it is refused because it belongs to others, so that it could be adopted."""
 
     @property
     def key(self) -> str:
@@ -41,25 +45,25 @@ class Step:
 
     @property
     def writes(self) -> bool:
-        """Whether carrying this out makes a call that changes something."""
+        """Whether applying it makes a call that changes something."""
         return self.action in (Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every resource's step, in an order in which each comes after what it needs."""
+    """The changes of all resources, each after those that it depends on."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedChange, ...]
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[PlannedChange]:
         return iter(self.steps)
 
-    def having(self, *actions: Action) -> tuple[Step, ...]:
-        """The steps with one of `actions`."""
+    def having(self, *actions: Action) -> tuple[PlannedChange, ...]:
+        """Returns the changes with one of `actions`."""
         return tuple(step for step in self.steps if step.action in actions)
 
-    def step(self, key: str) -> Step | None:
-        """The step of the resource with that key."""
+    def step(self, key: str) -> PlannedChange | None:
+        """Returns the change of the resource with that key."""
         return next((step for step in self.steps if step.key == key), None)
 
     @property

@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import io
-import json
 import threading
 from datetime import UTC, datetime
 from typing import TextIO
 
 from ..errors import InterruptedByUser
-from ..reconcile.model import Step
-from . import error_text
-from .documents import event_document
-from .events import Event, Failed, Transferred
-from .streams import lost_output
+from ..events import Event, Failed, Transferred
+from ..reconcile.model import PlannedChange
+from .escape import to_json
+from .text.error import print_error
+from .text.stdio import lost_output
 
 
 class JsonReport:
-    """Writes each event as it comes, with the time (UTC); errors on standard error as well."""
+    """Writes each event as it comes, with the time (UTC). Errors go to standard error as well."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
         self._err = err
         self._lock = threading.Lock()
 
-    def tell(self, event: Event) -> None:
-        """One line."""
-        document = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event_document(event)}
-        line = json.dumps(document, ensure_ascii=False)
+    def emit(self, event: Event) -> None:
+        """Write one line."""
+        line = to_json({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event.document()})
         with self._lock:
             try:
                 print(line, file=self._out, flush=True)
             except OSError as error:
                 if isinstance(event, Transferred):
-                    return  # told in the midst of a call, which must not fail by that; what is told next will
-                self._out = io.StringIO()  # what follows is said to nobody
+                    return  # a transfer must not fail because its progress has no reader; the next event will
+                self._out = io.StringIO()  # there is no reader any more for what follows
                 raise lost_output(error) from None
             if isinstance(event, Failed):
-                error_text.show(event.error, self._err)  # whoever reads the log of a job looks there
+                print_error(event.error, self._err)  # people who read the log of a CI job look there
 
-    def ask(self, question: str, about: Step | None = None) -> bool:
-        """A program reads this: there is nobody to ask."""
-        raise InterruptedByUser(f"Nobody is there to answer: {question}", "Leave --output json away to be asked.")
+    def ask(self, question: str, about: PlannedChange | None = None) -> bool:
+        """Raise InterruptedByUser: a program reads this, so no one can answer."""
+        raise InterruptedByUser(
+            f"--output json does not ask questions. This one needs an answer: {question}",
+            "Leave out --output json, and the command asks.",
+        )
 
     def close(self) -> None:
-        """Everything is written already."""
+        """Nothing is left to write."""

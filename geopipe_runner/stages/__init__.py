@@ -1,1 +1,1 @@
-"""The stages of a command, each a module: what they share is the `Work`."""
+"""The stages of a command, one module each. They share the `Context`."""

@@ -1,123 +1,138 @@
-"""Clean-up: ask first, then stop what runs, then delete in the order in which nothing is stranded."""
+"""Clean-up: ask first, then stop executions, then delete in the reverse order of dependencies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import get_args
 
-from ..aws.failures import reason
+from ..aws.errors import reason
 from ..config.model import CleanupItem
+from ..context import Context
 from ..errors import AwsError
-from ..reconcile import orphans, planner
-from ..reconcile.applier import Outcome, destroy
-from ..reconcile.model import Action, Plan, Step
-from ..report.events import CleanupPlanned, Deleted, Note
-from . import pruning
-from .looking import look
-from .stopping import stop_executions
-from .work import Work
+from ..events import CleanupBegins, CleanupPlanned, Complete, Deleted, Note
+from ..reconcile import orphans
+from ..reconcile import plan as planner
+from ..reconcile.apply import ChangeResult, destroy
+from ..reconcile.model import Action, Plan, PlannedChange
+from . import prune
+from .refresh import refresh
+from .stop import delete_jobs, stop_executions
 
 GROUPS: tuple[CleanupItem, ...] = get_args(CleanupItem)
 
 
 @dataclass(frozen=True)
-class Demolition:
-    """What is to go: the plan, and of what earlier configurations left behind that which was chosen."""
+class CleanupPlan:
+    """What to delete: the plan, and the orphans of earlier configurations that were chosen."""
 
     plan: Plan
-    left_behind: tuple[Step, ...]
+    orphans_found: tuple[PlannedChange, ...]
 
     @property
     def shown(self) -> Plan:
         """Everything the user should see."""
-        return Plan((*self.plan.steps, *orphans.doomed(self.left_behind).steps))
+        return Plan((*self.plan.steps, *orphans.deletable(self.orphans_found).steps))
 
 
-def plan(work: Work) -> Demolition:
-    """What is there, what the user (or the policy) wants gone, and what must then stay. Reads only."""
-    sight = look(work, for_a_run=False)
-    everything = planner.plan_cleanup(work.blueprint, sight.seen, GROUPS)
-    work.state.progress.saw(everything)
-    work.state.looked = True
-    made = planner.plan_cleanup(work.blueprint, sight.seen, _chosen(work, everything))
-    chosen = _chosen_orphans(work, sight.left_behind)
-    work.report.tell(CleanupPlanned(made))
-    return Demolition(made, chosen)
+def clean_up(context: Context) -> None:
+    """Plan and apply, with the transcript's beginning and end."""
+    context.report.emit(CleanupBegins())
+    cleanup_plan = plan(context)
+    apply(context, cleanup_plan)
+    kept = cleanup_plan.plan.having(Action.KEEP)
+    context.report.emit(Complete(tuple(step for step in kept if not step.resource.is_used)))
 
 
-def plan_all(work: Work) -> Demolition:
-    """What the policy would have gone; `ask` counts as all, since nobody is asked. Reads only."""
-    sight = look(work, for_a_run=False)
-    policy = work.options.cleanup_policy(work.config)
+def plan(context: Context) -> CleanupPlan:
+    """Read what exists, and plan the deletions that the user or the policy chooses. Nothing is changed."""
+    current = refresh(context, for_a_run=False)
+    everything = planner.plan_cleanup(context.blueprint, current.seen, GROUPS)
+    context.state.progress.saw(everything)
+    context.state.looked = True
+    chosen_plan = planner.plan_cleanup(context.blueprint, current.seen, _chosen(context, everything))
+    chosen_orphans = _chosen_orphans(context, current.orphans_found)
+    context.report.emit(CleanupPlanned(chosen_plan))
+    return CleanupPlan(chosen_plan, chosen_orphans)
+
+
+def plan_all(context: Context) -> CleanupPlan:
+    """Plan what the policy would delete. `ask` counts as all, because a plan asks nothing. Nothing is changed."""
+    current = refresh(context, for_a_run=False)
+    policy = context.options.cleanup_policy(context.config)
     everything = policy in ("ask", "all")
     groups = GROUPS if everything else () if policy == "none" else policy
-    chosen = sight.left_behind if everything or work.options.prune else ()
-    return Demolition(planner.plan_cleanup(work.blueprint, sight.seen, groups), chosen)
+    chosen = current.orphans_found if everything or context.options.prune else ()
+    return CleanupPlan(planner.plan_cleanup(context.blueprint, current.seen, groups), chosen)
 
 
-def carry_out(work: Work, made: Demolition) -> None:
+def apply(context: Context, cleanup_plan: CleanupPlan) -> None:
     """Delete what the plan says. Raises AwsError listing what could not be deleted, and why."""
-    _stop_what_runs(work, made.plan)
-    pruning.stop(work, made.left_behind)  # those wait on the same queue and function
-    failures = destroy(work.aws, made.plan, lambda outcome: work.report.tell(Deleted(outcome)), work.state.progress)
-    pruning.delete(work, made.left_behind)
+    context.state.has_acted = True
+    _stop_executions(context, cleanup_plan.plan)
+    prune.stop(context, cleanup_plan.orphans_found)  # those wait on the same queue and function
+    failures = destroy(
+        context.aws, cleanup_plan.plan, lambda outcome: context.report.emit(Deleted(outcome)), context.state.progress
+    )
+    prune.delete(context, cleanup_plan.orphans_found)
     if failures:
-        raise AwsError(_remaining(failures), "Mend the causes and run `cleanup` again.")
+        raise AwsError(_remaining(failures), "Fix the causes and run `cleanup` again.")
 
 
-def _chosen_orphans(work: Work, left_behind: tuple[Step, ...]) -> tuple[Step, ...]:
-    policy = work.options.cleanup_policy(work.config)
-    if policy == "all" or work.options.prune:
-        return left_behind
-    if policy != "ask" or not work.options.interactive:
+def _chosen_orphans(context: Context, orphans_found: tuple[PlannedChange, ...]) -> tuple[PlannedChange, ...]:
+    policy = context.options.cleanup_policy(context.config)
+    if policy == "all" or context.options.prune:
+        return orphans_found
+    if policy != "ask" or not context.options.interactive:
         return ()
-    return pruning.ask_about(work, left_behind)
+    return prune.ask_about(context, orphans_found)
 
 
-def _stop_what_runs(work: Work, made: Plan) -> None:
-    """Executions need queue, function and bucket; a pipeline that stays may run on, but not our executions.
+def _stop_executions(context: Context, plan: Plan) -> None:
+    """Stop the executions that need what is deleted.
 
-    Where it is another deployment's, runs are that deployment's too: they have a queue and a function of their own.
+    A pipeline that stays keeps the executions of others. A pipeline of another deployment keeps all of them: they have
+    a queue and a function of their own.
     """
-    going = {step.key for step in made.having(Action.DELETE)}
-    pipeline = made.step("pipeline")
-    if pipeline is None or pipeline.observed is None or not going & {"pipeline", "queue", "function", "bucket"}:
+    deleted = plan.having(Action.DELETE)
+    pipeline = next((step for step in plan if step.resource.kind.has_executions), None)
+    if pipeline is None or pipeline.observed is None:
         return
-    if pipeline.observed.owner not in (None, work.config.deployment):
+    if not any(step.resource.kind.serves_executions for step in deleted):
         return
-    stop_executions(work, work.config.pipeline.name, only_ours="pipeline" not in going)
+    if pipeline.observed.owner not in (None, context.config.deployment):
+        return
+    stop_executions(context, pipeline.resource.name, only_ours=pipeline not in deleted)
+    if pipeline in deleted:  # with the pipeline goes the history that names its jobs
+        delete_jobs(context, pipeline.resource.name)
 
 
-def _chosen(work: Work, everything: Plan) -> tuple[CleanupItem, ...]:
-    policy = work.options.cleanup_policy(work.config)
+def _chosen(context: Context, everything: Plan) -> tuple[CleanupItem, ...]:
+    policy = context.options.cleanup_policy(context.config)
     if policy == "all":
         return GROUPS
     if policy == "none":
         return ()
     if policy != "ask":
         return policy
-    there = {group for step in everything.having(Action.DELETE) for group in step.resource.groups}
-    questions = {group: text for group, text in _questions(work, everything).items() if group in there}
-    if not work.options.interactive:
+    questions = {group: text for group in GROUPS if (text := _question(group, everything))}
+    if not context.options.interactive:
         if questions:
-            work.report.tell(Note("Everything is kept: the policy is `ask` and nobody is there to ask."))
+            context.report.emit(Note("Everything is kept: the clean-up policy is `ask`, and questions are off."))
         return ()
-    return tuple(group for group, text in questions.items() if work.report.ask(f"{text}? (y/n)"))
+    return tuple(group for group, text in questions.items() if context.report.ask(f"{text}? (y/n)"))
 
 
-def _questions(work: Work, everything: Plan) -> dict[CleanupItem, str]:
-    config = work.config
-    return {
-        "pipeline": f"Delete pipeline {config.pipeline.name}",
-        "queue": f"Delete queue {work.blueprint.deployment.queue_url}",
-        "bucket": f"Delete S3 bucket {config.bucket.name}",
-        "function": f"Delete Lambda function {config.function.name}",
-        "lambda_role": f"Delete role {config.iam.lambda_role.name}",
-        "sagemaker_role": f"Delete role {config.iam.sagemaker_role.name}",
-    }
+def _question(group: CleanupItem, everything: Plan) -> str:
+    """Returns what cleanup asks about a group: its main resources, or what else of it exists. "": nothing exists."""
+    existing = [step.resource for step in everything.having(Action.DELETE) if group in step.resource.groups]
+    if not existing:
+        return ""
+    main = [step.resource for step in everything if step.action is not Action.KEEP and step.resource.is_main_of(group)]
+    first, *others = (resource.kind.describe_deletion(resource) for resource in main or existing)
+    return first + "".join(f", {text.removeprefix('Delete ')}" for text in others)
 
 
-def _remaining(failures: tuple[Outcome, ...]) -> str:
+def _remaining(failures: tuple[ChangeResult, ...]) -> str:
     lines = ["These could not be deleted:"]
     for outcome in failures:
         resource = outcome.step.resource

@@ -1,121 +1,175 @@
-"""Plan and apply: every resource made as the blueprint says, after asking what must be asked."""
+"""Plan and apply: make every resource what the blueprint says, after asking what must be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ..config.messages import nearest
+from ..context import Context
 from ..errors import RefusedError, UsageError
-from ..jobs import JOBS
-from ..reconcile import orphans, planner
-from ..reconcile.applier import apply
-from ..reconcile.blueprint import settled
-from ..reconcile.model import Action, Plan, Step
-from ..report.events import Note, Planned, SetupBegins, StepDone
-from . import pruning
-from .looking import look
-from .work import Work
+from ..events import Note, Planned, SetupBegins, StepDone
+from ..reconcile import orphans
+from ..reconcile import plan as planner
+from ..reconcile.apply import apply as apply_plan
+from ..reconcile.blueprint import Blueprint, with_observed_roles
+from ..reconcile.model import Action, Plan, PlannedChange
+from . import prune
+from .refresh import CurrentState, refresh
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What is to be done: the plan, and what earlier configurations left behind.
+class SetupPlan:
+    """What to do: the plan, and the orphans of earlier configurations.
 
-    `work` knows the roles' real ARNs, which only looking could tell.
+    `context` has the roles' real ARNs, which are known only after the current state was read.
     """
 
-    work: Work
+    context: Context
     plan: Plan
-    left_behind: tuple[Step, ...]
+    orphans_found: tuple[PlannedChange, ...]
+    refusal: str = ""
+    """Why the account cannot run the job, in one sentence."""
 
     @property
     def shown(self) -> Plan:
         """Everything the user should see."""
-        doomed = orphans.doomed(self.left_behind).steps if self.work.options.prune else self.left_behind
-        return Plan((*self.plan.steps, *doomed))
+        deletable = orphans.deletable(self.orphans_found).steps if self.context.options.prune else self.orphans_found
+        return Plan((*self.plan.steps, *deletable))
 
 
-def plan(work: Work) -> Intent:
+def plan(context: Context) -> SetupPlan:
     """Observe, compare, and show the plan. Nothing is changed."""
-    _check_adopted(work)
-    sight = look(work, for_a_run=True)
-    blueprint = settled(work.blueprint, sight.seen)
-    made = planner.plan(blueprint, sight.seen, work.options.adopt)
-    intent = Intent(replace(work, blueprint=blueprint), made, sight.left_behind)
-    work.state.progress.saw(made)
-    work.state.looked = True
-    work.report.tell(Planned(work.config, work.aws.account, intent.shown))
-    job = JOBS[work.config.job.kind]
-    for warning in filter(None, (sight.warning, job.input_warning(blueprint.deployment))):
-        work.report.tell(Note(f"Warning: {warning}"))
-    return intent
-
-
-def refuse_foreign(made: Plan) -> None:
-    """Raises RefusedError where a resource of ours has the name of somebody else's."""
-    refused = made.having(Action.REFUSE)
-    if refused:
-        lines = [f"{step.resource.kind.label} {step.resource.name}: {step.reason}." for step in refused]
-        adopt = ",".join(step.key for step in refused)
-        raise RefusedError(
-            "Nothing was done, because these are not ours:\n  " + "\n  ".join(lines),
-            f"Choose other names in the configuration, or take them over with --adopt {adopt} (clean-up leaves them).",
-        )
-
-
-def carry_out(intent: Intent) -> Work:
-    """Apply the plan and show each section. Answers the work to go on with."""
-    intent = _ask_about_foreign(intent)
-    refuse_foreign(intent.plan)
-    work, report = intent.work, intent.work.report
-    report.tell(SetupBegins(work.config, intent.plan))
-    apply(
-        work.aws,
-        intent.plan,
-        lambda outcome: report.tell(StepDone(outcome)),
-        partial(_approve, work),
-        work.state.progress,
-        in_turn=("function",) if work.options.interactive else (),
+    _check_adopted(context)
+    current = refresh(context, for_a_run=True)
+    blueprint = with_observed_roles(context.blueprint, current.seen)
+    new_plan = planner.plan(blueprint, current.seen, context.options.adopt)
+    setup_plan = SetupPlan(
+        replace(context, blueprint=blueprint), new_plan, current.orphans_found, current.account_check.refusal
     )
-    pruning.carry_out(work, intent.left_behind)
-    return work
+    context.state.progress.saw(new_plan)
+    context.state.looked = True
+    context.report.emit(Planned(context.config, context.aws.account, setup_plan.shown))
+    notes = [*blueprint.artifacts.notes, *(f"Warning: {warning}" for warning in _warnings(blueprint, current))]
+    for note in notes:
+        context.report.emit(Note(note))
+    return setup_plan
 
 
-def _check_adopted(work: Work) -> None:
-    known = [resource.key for resource in work.blueprint.resources]
-    unknown = sorted(set(work.options.adopt) - set(known))
+def _warnings(blueprint: Blueprint, current: CurrentState) -> Iterator[str]:
+    if current.account_check.warning:
+        yield current.account_check.warning
+    for resource in blueprint.resources:
+        yield from resource.kind.warnings(resource.spec)
+
+
+def refuse_job(setup_plan: SetupPlan) -> None:
+    """Raises RefusedError where the account cannot run the job: everything that is created would be in vain."""
+    if setup_plan.refusal:
+        raise RefusedError(setup_plan.refusal)
+
+
+def confirm_cost(context: Context) -> None:
+    """Ask before a run that costs more than the configuration allows without a question. Raises RefusedError."""
+    question = context.blueprint.artifacts.cost_question
+    if not question or context.options.yes_cost:
+        return
+    if not context.options.interactive:
+        raise RefusedError(
+            f"Nothing was done, because this run needs a confirmation. {question}",
+            "Pass --yes-cost to run it, or raise job.confirm_above_requests.",
+        )
+    if not context.report.ask(f"{question} Run it? (y/n)"):
+        raise RefusedError("Nothing was done, because the cost was not confirmed.")
+
+
+def refuse_foreign(plan: Plan) -> None:
+    """Raises RefusedError where a foreign resource has the name of one of ours, or one cannot be made or used."""
+    refused = plan.having(Action.REFUSE)
+    foreign = [step for step in refused if step.is_foreign]
+    blocked = [step for step in refused if not step.is_foreign]
+    paragraphs, hints = [], []
+    if foreign:
+        paragraphs.append(f"Nothing was done, because these do not belong to this deployment:{_reasons(foreign)}")
+        adopt = ",".join(step.key for step in foreign)
+        hints.append(
+            f"Choose other names in the configuration, or take them over with --adopt {adopt} (clean-up keeps them)."
+        )
+    if blocked:
+        paragraphs.append(f"Nothing was done, because these cannot be used as they are:{_reasons(blocked)}")
+        hints.append("Correct the ARN, URL or name where it is written, or have their owner change them.")
+    if refused:
+        raise RefusedError("\n".join(paragraphs), "\n".join(hints))
+
+
+def _reasons(refused: Sequence[PlannedChange]) -> str:
+    lines = (f"{step.resource.kind.label} {step.resource.name}: {step.reason}." for step in refused)
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def apply(setup_plan: SetupPlan) -> Context:
+    """Apply the plan and show each section. Returns the context for the stages that follow."""
+    setup_plan = _ask_about_foreign(setup_plan)
+    refuse_foreign(setup_plan.plan)
+    context, report = setup_plan.context, setup_plan.context.report
+    context.state.has_acted = True
+    report.emit(SetupBegins(context.config, setup_plan.plan))
+    apply_plan(
+        context.aws,
+        setup_plan.plan,
+        lambda outcome: report.emit(StepDone(outcome)),
+        partial(_approve, context),
+        context.state.progress,
+        in_turn=_questions(context, setup_plan.plan),
+    )
+    prune.apply(context, setup_plan.orphans_found)
+    return context
+
+
+def _check_adopted(context: Context) -> None:
+    known = [resource.key for resource in context.blueprint.resources if not resource.is_used]
+    unknown = sorted(set(context.options.adopt) - set(known))
     if unknown:
-        raise UsageError(f"--adopt names unknown resources: {', '.join(unknown)}", f"There are: {', '.join(known)}.")
+        near = nearest(unknown[0], known)
+        guess = f'Did you mean "{near}"? ' if near else ""
+        hint = f"{guess}Valid keys are {', '.join(known)}."
+        raise UsageError(f"--adopt names unknown resources: {', '.join(unknown)}", hint)
 
 
-def _ask_about_foreign(intent: Intent) -> Intent:
-    """Interactively, what is refused may be taken over instead."""
-    work = intent.work
-    refused = intent.plan.having(Action.REFUSE)
-    if not refused or not work.options.interactive:
-        return intent
-    wanted = [step.key for step in refused if work.report.ask(_adopt_question(step))]
-    return plan(_adopting(work, wanted)) if wanted else intent
+def _ask_about_foreign(setup_plan: SetupPlan) -> SetupPlan:
+    """Interactively, a refused resource may be adopted instead."""
+    context = setup_plan.context
+    refused = [step for step in setup_plan.plan.having(Action.REFUSE) if step.is_foreign]
+    if not refused or not context.options.interactive:
+        return setup_plan
+    keys = frozenset(step.key for step in refused if context.report.ask(_adopt_question(step)))
+    options = replace(context.options, adopt=context.options.adopt | keys)
+    return plan(replace(context, options=options)) if keys else setup_plan
 
 
-def _adopting(work: Work, keys: Collection[str]) -> Work:
-    return replace(work, options=replace(work.options, adopt=work.options.adopt | frozenset(keys)))
-
-
-def _adopt_question(step: Step) -> str:
+def _adopt_question(step: PlannedChange) -> str:
     label = step.resource.kind.label
     return (
-        f"The {label} {step.resource.name} is not ours ({step.reason}). "
-        "Take it over? It is changed to fit, and clean-up leaves it. (y/n)"
+        f"The {label} {step.resource.name} does not belong to this deployment ({step.reason}). "
+        "Take it over? geopipe changes it to match the configuration, and clean-up keeps it. (y/n)"
     )
 
 
-def _approve(work: Work, step: Step) -> bool:
-    if step.key != "function" or step.action is not Action.UPDATE:
+def _approve(context: Context, step: PlannedChange) -> bool:
+    if not step.resource.kind.asks_before_update or step.action is not Action.UPDATE:
         return True
-    name = step.resource.name
-    if work.options.interactive:
-        return work.report.ask(f"The Lambda function {name} already exists, do you want to update it?", about=step)
-    work.report.tell(Note(f"The Lambda function {name} exists and differs; it is updated (non-interactive)."))
+    name = f"The {step.resource.kind.label} {step.resource.name}"
+    if context.options.interactive:
+        return context.report.ask(f"{name} already exists, do you want to update it?", about=step)
+    context.report.emit(
+        Note(f"{name} differs from the configuration. It is updated without a question (--non-interactive).")
+    )
     return True
+
+
+def _questions(context: Context, plan: Plan) -> tuple[str, ...]:
+    """Returns the keys of the changes that a person is asked about."""
+    if not context.options.interactive:
+        return ()
+    return tuple(step.key for step in plan if step.resource.kind.asks_before_update)

@@ -1,6 +1,6 @@
 """How long the commands take, as a user waits for them: process start to exit, everything included.
 
-    python tests/bench/commands.py [--runs 5]
+    python -m tests.bench.commands [--runs 5]
 
 Prints minimum, median and maximum of each, in seconds of wall time. Not a test: machines differ.
 """
@@ -12,9 +12,9 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 LOCAL = "config/local.yaml"
 COMMANDS = {
     "run, 200 rows, clean-up included": [LOCAL, "--non-interactive", "--cleanup=all"],

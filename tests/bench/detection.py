@@ -1,6 +1,6 @@
 """How soon a finished job is seen: seconds from a job's end to the end of the callback step that waits for it.
 
-    python tests/bench/detection.py [--seconds 20 120] [--executions 8]
+    python -m tests.bench.detection [--seconds 20 120] [--executions 8]
 
 Both ways run the same deployment on an emulator of their own in real time, all of them side by side:
 
@@ -39,7 +39,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from reconcile import write_config
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 PIPELINE, FUNCTION, ROLE = "sagemaker-sdk-example-pipeline", "SageMakerExampleFunction", "SageMakerExampleLambdaRole"
 START, CALLBACK = "vej-processing-step", "vej-callback-step"
 COME_BACK_SOON = "sqs:ChangeMessageVisibility"
@@ -73,11 +74,11 @@ def wait_for(find: Callable[[], _Found | None], pause: float, what: str) -> _Fou
     return found
 
 
-class Account:
-    """What is going on in one emulated account."""
+class DetectionClient:
+    """Reads executions, jobs and logs of one emulated account."""
 
     def __init__(self, url: str) -> None:
-        # Each its own session: making clients of a shared one in several threads is not safe.
+        # A session of its own: creating clients from a shared one in several threads is not safe.
         session = boto3.session.Session("test", "test", region_name="us-west-2")
         config = Config(proxies={})
         names = ("sagemaker", "sagemaker-geospatial", "iam", "logs")
@@ -154,7 +155,7 @@ class Account:
         # Events come stream by stream, so one stream for each of the function's workers.
         events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
         lines = [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
-        outcomes = [(line["job"], line["outcome"]) for line in lines if line["message"] == "callback"]
+        outcomes = [(line["arguments"]["vej_arn"], line["outcome"]) for line in lines if line["message"] == "callback"]
         by_job = [[outcome for of, outcome in outcomes if of == job] for job in jobs]
         # After the first success come the looks at the export.
         return [found.index("success") + 1 for found in by_job] if all("success" in x for x in by_job) else None
@@ -165,7 +166,7 @@ def emulator(job_seconds: float) -> Iterator[str]:
     """The URL of an empty account, in real time."""
     options = ["--time-scale", "1", "--iam", "enforce", "--job-seconds", str(job_seconds)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin", *options],
+        [sys.executable, "-m", "geopipe_emulator", "--exit-with-stdin", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -180,7 +181,7 @@ def emulator(job_seconds: float) -> Iterator[str]:
         process.wait(30)
 
 
-def deploy(account: Account, config: Path) -> str:
+def deploy(account: DetectionClient, config: Path) -> str:
     """Have the command line set everything up and start an execution; leave it then. Returns the execution."""
     process = subprocess.Popen(
         [sys.executable, "run.py", str(config), "--non-interactive", "--cleanup=none"],
@@ -208,7 +209,7 @@ def deploy(account: Account, config: Path) -> str:
 def measure(way: str, job_seconds: float, count: int) -> Detection:
     """One way, jobs of one length, on an emulator of its own."""
     with emulator(job_seconds) as url, tempfile.TemporaryDirectory() as folder:
-        account = Account(url)
+        account = DetectionClient(url)
         first = deploy(account, write_config(Path(folder), url))
         if way == SAMPLES:
             account.forbid(COME_BACK_SOON)
@@ -226,9 +227,7 @@ def measure(way: str, job_seconds: float, count: int) -> Detection:
 
 
 def print_table(detections: Sequence[Detection]) -> None:
-    print(
-        f"{'seconds from the end of a job to the pipeline going on':56}{'min':>8}{'median':>8}{'max':>8}{'invoked':>9}"
-    )
+    print(f"{'seconds from the end of a job to the next step':56}{'min':>8}{'median':>8}{'max':>8}{'invoked':>9}")
     for found in detections:
         median = statistics.median(found.seconds)
         row = f"jobs of {found.job_seconds:g} s, {found.way} ({len(found.seconds)} executions)"

@@ -1,6 +1,6 @@
 """How long a large reverse geocoding job takes, export included, and how much memory the emulator needs for it.
 
-    python tests/bench/geocode_million.py [--rows 1000000] [--runs 3]
+    python -m tests.bench.geocode_million [--rows 1000000] [--runs 3]
 
 Each run is a fresh process with the emulator inside; its peak resident memory counts everything: the input and the
 output held by the emulated S3 too. Prints a line for each run and the medians.
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import random
 import resource
 import statistics
 import subprocess
@@ -21,7 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.large_inputs import write_points_of_the_globe
+from tests.support.paths import ROOT
+
 BUCKET = "geocode-million"
 TRUST = {
     "Version": "2012-10-17",
@@ -35,21 +35,10 @@ TRUST = {
 }
 
 
-def write_points(path: Path, rows: int) -> None:
-    """Points spread evenly over the globe: the worst case for a search that likes neighbours together."""
-    source = random.Random(20)
-    with path.open("w", encoding="utf-8") as file:
-        file.write("Id,Longitude,Latitude\n")
-        for number in range(rows):
-            longitude = source.uniform(-180, 180)
-            latitude = math.degrees(math.asin(source.uniform(-1, 1)))
-            file.write(f"{number},{longitude:.6f},{latitude:.6f}\n")
-
-
 def measure(path: Path) -> dict[str, float]:
     """Job and export of the file at `path`, in this process."""
-    from geopipe_runner.emulator.geospatial import GeospatialService
-    from geopipe_runner.emulator.server import EmulatorServer
+    from geopipe_emulator.emulator import EmulatorServer
+    from geopipe_emulator.services.sagemaker_geospatial import GeospatialService
 
     server = EmulatorServer(services=[GeospatialService])
     server.start()
@@ -112,7 +101,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "input.csv")
-        write_points(path, options.rows)
+        write_points_of_the_globe(path, options.rows)
         runs = [one_run(path, options.rows) for _ in range(options.runs)]
     seconds, peak = (statistics.median(run[key] for run in runs) for key in ("seconds", "peak_mb"))
     print(f"median: {seconds:.1f} s, {options.rows / seconds:,.0f} rows/s, peak {peak:.0f} MB")
@@ -120,7 +109,7 @@ def main() -> int:
 
 
 def one_run(path: Path, rows: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--input", str(path)]
+    command = [sys.executable, "-m", "tests.bench.geocode_million", "--input", str(path)]
     answer = subprocess.run(
         command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True
     )

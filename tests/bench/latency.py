@@ -1,10 +1,10 @@
-"""An emulator on which every API call takes as long as a network away, and which keeps note of each.
+"""Runs an emulator that delays every API call as a network would, and records each call.
 
-    python tests/bench/latency.py [--milliseconds 50]
+    python -m tests.bench.latency [--milliseconds 50]
 
-Prints its URL and ends with its standard input. `GET /_bench/calls` answers the calls since the last `DELETE` of it,
-with the moments at which they came in and were answered. Calls of the emulator's own services among themselves are
-neither delayed nor counted; they are known by their user agent. Those of a function that runs are, as on AWS.
+Prints its URL and ends with its standard input. `GET /_bench/calls` returns the calls since the last `DELETE` of the
+same path, with the times of request and response. Calls between the emulator's own services are neither delayed nor
+recorded; their user agent marks them. Calls of a running function are delayed, as on AWS.
 """
 
 from __future__ import annotations
@@ -17,19 +17,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from geopipe_runner.emulator.calls import is_mutating  # noqa: E402
-from geopipe_runner.emulator.clients import INTERNAL_MARK  # noqa: E402
-from geopipe_runner.emulator.models import unshared_model  # noqa: E402
-from geopipe_runner.emulator.routing import RestRouter  # noqa: E402
-from geopipe_runner.emulator.signature import read_scope  # noqa: E402
-from geopipe_runner.emulator.web import Environ, Request  # noqa: E402
+from geopipe_emulator.clients import INTERNAL_MARK
+from geopipe_emulator.gateway.call_log import is_mutating
+from geopipe_emulator.http.request import Environ, Request
+from geopipe_emulator.protocol.models import unshared_model
+from geopipe_emulator.protocol.route import RestRouter
+from geopipe_emulator.protocol.signature import read_scope
 
 WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
 CONTROL = "/_bench/calls"
@@ -37,7 +33,7 @@ _REST = ("s3", "lambda", "sagemaker-geospatial")
 
 
 @dataclass(frozen=True)
-class Call:
+class MeasuredCall:
     """One API call from outside: seconds on this process's monotonic clock."""
 
     request: Request
@@ -58,7 +54,7 @@ class Call:
 
 
 def operation_of(service: str, request: Request) -> str:
-    """The operation's name, from the request alone."""
+    """Returns the operation's name, from the request only."""
     if service in _REST:
         match = _router(service).match(request)
         return match.operation.name if match else f"{request.method} {request.path}"
@@ -74,12 +70,12 @@ def _router(service: str) -> RestRouter:
 
 
 class Distance:
-    """The WSGI middleware: `wrap` goes around the application, `calls` says what came by."""
+    """WSGI middleware that delays and records calls; `wrap` returns the application with it."""
 
     def __init__(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
         self._seconds = seconds
         self._sleep = sleep
-        self._calls: list[Call] = []
+        self._calls: list[MeasuredCall] = []
         self._lock = threading.Lock()
 
     def wrap(self, app: WsgiApp) -> WsgiApp:
@@ -95,7 +91,7 @@ class Distance:
                 return app(environ, start_response)
             finally:
                 with self._lock:
-                    self._calls.append(Call(request, began, time.monotonic()))
+                    self._calls.append(MeasuredCall(request, began, time.monotonic()))
 
         return far_app
 
@@ -104,7 +100,7 @@ class Distance:
             calls = sorted(self._calls, key=lambda call: call.began)
             if request.method == "DELETE":
                 self._calls.clear()
-        # Names are worked out only now, so that finding them takes no time from what is measured.
+        # The names are found only now, so that it takes no time from the measurement.
         body = json.dumps([call.described() for call in calls] if request.method == "GET" else []).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
@@ -112,7 +108,7 @@ class Distance:
 
 def main() -> int:
     """Serve until standard input ends."""
-    from geopipe_runner.emulator.server import EmulatorServer
+    from geopipe_emulator.emulator import EmulatorServer
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--milliseconds", type=float, default=50, help="added to each call (default: 50)")

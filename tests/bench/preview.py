@@ -1,6 +1,6 @@
 """How long it takes to look at a result of millions of rows, and to save it, and how much memory the command needs.
 
-    python tests/bench/preview.py [--rows 2000000] [--runs 3]
+    python -m tests.bench.preview [--rows 2000000] [--runs 3]
 
 A standing emulator holds one run whose result file has been replaced by a large one. Each figure is a whole command,
 from the start of the process to its end, with the peak of its resident memory. `wait4` counts that process alone.
@@ -24,7 +24,8 @@ import boto3
 import botocore.config
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 BUCKET = "geopipe-local-123456789012"
 HEADER = (
     "Longitude,Latitude,reverse_geo.address_number,reverse_geo.country,reverse_geo.label,reverse_geo.municipality,"
@@ -58,7 +59,7 @@ def main() -> None:
 @contextmanager
 def standing_emulator() -> Iterator[str]:
     """The URL of an emulator that lives within the block."""
-    command = [sys.executable, "-m", "geopipe_runner.emulator", "--exit-with-stdin"]
+    command = [sys.executable, "-m", "geopipe_emulator", "--exit-with-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as emulator:
         assert emulator.stdin and emulator.stdout
         yield emulator.stdout.readline().strip()

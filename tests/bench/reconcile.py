@@ -1,11 +1,11 @@
-"""What reconciling costs when every API call is far away: geopipe beside a plain sequential script, in calls and time.
+"""Measures calls and time of a reconciliation when every API call is slow, next to a plain sequential script.
 
-    python tests/bench/reconcile.py [--runs 3] [--milliseconds 0 50] [--trace]
+    python -m tests.bench.reconcile [--runs 3] [--milliseconds 0 50] [--trace]
 
-Each action is a fresh process against one standing emulator (`latency.py`). The *stage* is what the emulator saw, from
-the first call (GetCallerIdentity) to the answer of the last one; no execution is started. geopipe makes its other
-clients within it, the sequential script all of them before. The *process* is what a user waits for. `--trace`
-also prints when each call of the last create and no-op began and how long it took.
+Each action is a fresh process against one standing emulator (`latency.py`). The *stage* is the time that the emulator
+sees, from the first call (GetCallerIdentity) to the last response; no execution is started. geopipe creates its other
+clients during the stage, the sequential script before it. The *process* is the time that a user waits. `--trace` also
+prints when each call of the last create and no-op began and how long it took.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-BENCH = Path(__file__).resolve().parent
+from tests.support.paths import ROOT
+
 MOST_ROUND_TRIPS = 12
 MOST_OF_SEQUENTIAL = 0.60
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -55,7 +55,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Action:
+class BenchAction:
     """A row of the table: whose, what, and the command line."""
 
     tool: str
@@ -63,13 +63,13 @@ class Action:
     command: tuple[str, ...]
 
 
-class Emulator:
+class DelayedEmulator:
     """A standing emulator at a distance, in a process of its own."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def measure(self, action: Action) -> Measured:
+    def measure(self, action: BenchAction) -> Measured:
         self._control("DELETE")
         command = [sys.executable, *action.command]
         began = time.perf_counter()
@@ -87,10 +87,10 @@ class Emulator:
 
 
 @contextmanager
-def emulator_at(milliseconds: float) -> Iterator[Emulator]:
+def emulator_at(milliseconds: float) -> Iterator[DelayedEmulator]:
     """An emulator, empty, that far away."""
     process = subprocess.Popen(
-        [sys.executable, str(BENCH / "latency.py"), "--milliseconds", str(milliseconds)],
+        [sys.executable, "-m", "tests.bench.latency", "--milliseconds", str(milliseconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -99,7 +99,7 @@ def emulator_at(milliseconds: float) -> Iterator[Emulator]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield Emulator(process.stdout.readline().strip())
+        yield DelayedEmulator(process.stdout.readline().strip())
     finally:
         process.stdin.close()
         process.wait(30)
@@ -111,40 +111,43 @@ def _environment() -> dict[str, str]:
     return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
 
 
-def actions(config: Path, url: str) -> list[Action]:
+def actions(config: Path, url: str) -> list[BenchAction]:
     """In the order in which one leaves the account as the next needs it."""
     path = str(config)
-    set_up = (str(Path(__file__).resolve()), "--set-up", path)
+    set_up = ("-m", "tests.bench.reconcile", "--set-up", path)
 
     def script(name: str) -> tuple[str, ...]:
-        return (str(BENCH / "sequential.py"), name, "--endpoint", url)
+        return ("-m", "tests.bench.sequential", name, "--endpoint", url)
 
     return [
-        Action("geopipe", "create", set_up),
-        Action("geopipe", "no-op", set_up),
-        Action("geopipe", "plan", ("run.py", path, "--dry-run")),
-        Action("geopipe", "destroy", ("run.py", "cleanup", path, "--cleanup=all", "--non-interactive")),
-        Action("sequential", "create", script("create")),
-        Action("sequential", "no-op", script("ensure")),
-        Action("sequential", "destroy", script("destroy")),
-        Action("sequential", "read, create", script("ensure")),
-        Action("sequential", "destroy again", script("destroy")),
+        BenchAction("geopipe", "create", set_up),
+        BenchAction("geopipe", "no-op", set_up),
+        BenchAction("geopipe", "plan", ("run.py", path, "--dry-run")),
+        BenchAction("geopipe", "destroy", ("run.py", "cleanup", path, "--cleanup=all", "--non-interactive")),
+        BenchAction("sequential", "create", script("create")),
+        BenchAction("sequential", "no-op", script("ensure")),
+        BenchAction("sequential", "destroy", script("destroy")),
+        BenchAction("sequential", "read, create", script("ensure")),
+        BenchAction("sequential", "destroy again", script("destroy")),
     ]
 
 
 def set_up(config_path: Path) -> None:
-    """Plan and apply as `run` does, without an execution: what a process of this bench does when told so."""
-    from geopipe_runner import scenario
-    from geopipe_runner.aws.retry import Patience
+    """Plan and apply as `run` does, without an execution: the work of one measured process."""
+    from geopipe_runner.aws.clock import Clock
+    from geopipe_runner.cli.main import collect_garbage_rarely
     from geopipe_runner.config import load
-    from geopipe_runner.report.text import TextReport
+    from geopipe_runner.context import Options
+    from geopipe_runner.report.text.report import TextReport
     from geopipe_runner.stages import setup
-    from geopipe_runner.stages.work import Options
+    from geopipe_runner.stages.session import Session
 
+    collect_garbage_rarely()
     report = TextReport(sys.stdout, sys.stderr, None)
-    # The scenario's own wiring: another one would measure another program.
-    with scenario._work(load(config_path), Options(interactive=False), report, Patience(), build=True) as work:
-        setup.carry_out(setup.plan(work))
+    # The commands' own wiring: another one would measure another program.
+    session = Session(load(config_path), Options(interactive=False), report, Clock())
+    with session.connect_for_run() as context:
+        setup.apply(setup.plan(context))
 
 
 def write_config(folder: Path, url: str) -> Path:

@@ -1,6 +1,6 @@
 """The same deployment made by a plain script: one boto3 call after the other, nothing compared, nothing planned.
 
-    python tests/bench/sequential.py create|ensure|destroy --endpoint http://127.0.0.1:N
+    python -m tests.bench.sequential create|ensure|destroy --endpoint http://127.0.0.1:N
 
 `create` only writes (and waits where it must). `ensure` reads each thing first and makes what is not there: run
 twice, the second time is what "nothing to do" costs without concurrency. It makes the thirteen resources that
@@ -23,7 +23,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 REGION, ACCOUNT = "us-west-2", "123456789012"
 PATH = "/geopipe/sequential/"
 TAGS = {"geopipe:deployment": "sequential"}
@@ -229,8 +230,8 @@ class Script:
 
     def delete_bucket(self) -> None:
         versions = self.s3.list_object_versions(Bucket=BUCKET)["Versions"]
-        doomed = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
-        self.s3.delete_objects(Bucket=BUCKET, Delete={"Objects": doomed, "Quiet": True})
+        deletable = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+        self.s3.delete_objects(Bucket=BUCKET, Delete={"Objects": deletable, "Quiet": True})
         self.s3.delete_bucket(Bucket=BUCKET)
 
 

@@ -6,14 +6,11 @@ On Debian and Ubuntu: `apt install chromium chromium-driver`, and the extra `bro
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # report_runs
 
 WANTED = {
     "chromium": lambda: shutil.which("chromium"),
@@ -45,7 +42,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     missing = [name for name, find in WANTED.items() if not find()]
     if missing:
         pytest.skip(f"the browser tests need {', '.join(missing)}; see {Path(__file__).name}")
-    from chromium_page import start
+    from tests.support.chromium_page import start
 
     driver = start(tmp_path_factory.mktemp("profile"))
     yield driver

@@ -1,4 +1,4 @@
-"""The report as people meet it: opened from a file, without a network, in a real browser."""
+"""The report as people open it: from a file, without a network, in a real browser."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import Document, Row, dry, failed, save_results, succeeded
 
 from geopipe_runner.report import html
+from tests.support.report_runs import Document, Row, dry, failed, save_results, succeeded
 
 HOSTILE = "</script><img src=x onerror=\"document.title='lost'\">"
 TOWNS = [
@@ -24,7 +24,7 @@ MANY = 100_000
 
 
 def open_page(driver: Any, folder: Path, document: Document, **how: Any) -> Any:
-    from chromium_page import ChromiumPage
+    from tests.support.chromium_page import ChromiumPage
 
     return ChromiumPage(driver, html.write(document, folder), **how)
 
@@ -79,7 +79,7 @@ def test_the_log_of_requests_would_show_one(chromium: Any, few: Path) -> None:
 def test_map_and_timeline_are_drawn(chromium: Any, few: Path) -> None:
     page = open_page(chromium, few, with_rows(200))
     assert page.drawn() == 199  # one row has no coordinates
-    shares = sorted(page.colours(page.one("#map")), reverse=True)
+    shares = sorted(page.colors(page.one("#map")), reverse=True)
     assert shares[1] > 0.1 and len(shares) > 50  # sea, land, and marks with their edges
     bars = page.all(".timeline rect")
     assert len(bars) == 4 and all(bar.size["width"] > 0 for bar in bars)
@@ -87,7 +87,7 @@ def test_map_and_timeline_are_drawn(chromium: Any, few: Path) -> None:
 
 
 def find_point(page: Any, words: str) -> tuple[int, int]:
-    """Where on the map a tool-tip has these words, in pixels from its corner; found by trying everywhere."""
+    """Returns where on the map a tool-tip has these words, in pixels from its corner; it tries all places."""
     place = page.run(
         """
         const [map, tip] = ["map", "map-tip"].map((id) => document.getElementById(id));
@@ -114,7 +114,7 @@ def find_point(page: Any, words: str) -> tuple[int, int]:
 
 
 def hover(page: Any, place: tuple[int, int]) -> str:
-    """Point at a place of the map with the mouse; what the tool-tip says then."""
+    """Points at a place of the map with the mouse, and returns the text of the tool-tip."""
     from selenium.webdriver.common.action_chains import ActionChains
 
     box = page.one("#map")
@@ -126,12 +126,12 @@ def hover(page: Any, place: tuple[int, int]) -> str:
     return text
 
 
-def test_a_tool_tip_tells_the_address(chromium: Any, tmp_path: Path) -> None:
+def test_a_tool_tip_shows_the_address(chromium: Any, tmp_path: Path) -> None:
     save_results(tmp_path, TOWNS)
     page = open_page(chromium, tmp_path, with_rows(6))
     page.run("document.getElementById('map').scrollIntoView({block: 'center'})")
-    told = hover(page, find_point(page, "Tokyo, JPN"))
-    assert told == "Tokyo, JPN\nValid Data · 35.6895, 139.6917"
+    text = hover(page, find_point(page, "Tokyo, JPN"))
+    assert text == "Tokyo, JPN\nValid Data · 35.6895, 139.6917"
     assert hover(page, find_point(page, "Invalid Coordinates")).startswith(HOSTILE)
     assert page.driver.title.startswith("Succeeded") and page.complaints() == []
 

@@ -1,4 +1,4 @@
-"""Fixtures: a folder to work in, and emulators that stand."""
+"""Fixtures: a folder to work in, and standing emulators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_world import Standing, StartStanding, Workplace, start_emulator
+from tests.support.e2e import Standing, StartStanding, Workplace, start_emulator
 
 
 @pytest.fixture
@@ -18,8 +18,10 @@ def workplace(tmp_path: Path) -> Workplace:
 
 @pytest.fixture
 def start_standing() -> Iterator[StartStanding]:
-    """Starts standing emulators; arguments are the emulator's own. Roles are held to their policies, unless `--iam off`
-    says otherwise."""
+    """Starts standing emulators; arguments are the emulator's own.
+
+    Roles are held to their policies, unless `--iam off` says otherwise.
+    """
     started: list[Standing] = []
 
     def start(*arguments: str) -> Standing:

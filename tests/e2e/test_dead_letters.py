@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from e2e_world import ROOT, Standing, Workplace
+from tests.support.e2e import Standing, Workplace
+from tests.support.paths import ROOT
 
 CODE = '''
 import handler

@@ -1,4 +1,4 @@
-"""Faults on purpose: each is told by its own code, with step, reason, the job's error, the log, and what to do."""
+"""Failures caused on purpose: each has its code, with step, reason, the job's error, the log, and what to do."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from e2e_world import ACCOUNT, Standing, Workplace, start_emulator
-from geopipe_runner.failure_codes import ADVICE
-from test_machine_output import EVENTS
+from geopipe_runner.errors import ADVICE
+from tests.support.e2e import ACCOUNT, Standing, Workplace, start_emulator
+from tests.support.event_schema import EVENTS
 
 START, JOB, EXPORTED = "vej-processing-step", "vej-callback-step", "export-vej-callback"
 PIPELINE = "sagemaker-sdk-example-pipeline"
@@ -21,14 +21,16 @@ BUCKET = f"geopipe-local-{ACCOUNT}"
 
 
 @dataclass(frozen=True)
-class World:
+class CaseSetup:
+    """What a case is set up in: a working folder and a running emulator."""
+
     workplace: Workplace
     standing: Standing
 
 
 @pytest.fixture(scope="module")
 def enforcing() -> Iterator[Callable[[str], Standing]]:
-    """Emulators that enforce permissions, one per length of job; every case leaves its own empty."""
+    """Emulators that enforce permissions, one per duration of a job. Every case leaves its emulator empty."""
     started: dict[str, Standing] = {}
 
     def standing(job_seconds: str) -> Standing:
@@ -42,20 +44,22 @@ def enforcing() -> Iterator[Callable[[str], Standing]]:
         one.process.wait(10)
 
 
-# What is wrong, by what it changes in the configuration; what it needs in the account is made here, too.
+# A fault creates what it needs in the account, and returns its changes to the configuration.
 
-Fault = Callable[[World], dict[str, Any]]
+MakeFailure = Callable[[CaseSetup], dict[str, Any]]
 
 
-def trusts_nobody(which: str, world: World) -> dict[str, Any]:
-    """A role to use as it is, which trusts another service."""
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
-    trust["Statement"][0]["Principal"] = {"Service": "ec2.amazonaws.com"}  # type: ignore[index]
-    made = world.standing.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps(trust))
+def trusts_no_one(which: str, setup: CaseSetup) -> dict[str, Any]:
+    """A role to use as it is, which takes back its trust. A plan refuses only one that never gave it."""
+    services = [f"{name}.amazonaws.com" for name in ("lambda", "sagemaker", "sagemaker-geospatial")]
+    statement = {"Action": "sts:AssumeRole", "Principal": {"Service": services}}
+    statements = [{"Effect": effect, **statement} for effect in ("Allow", "Deny")]
+    trust = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    made = setup.standing.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=trust)
     return {"iam": {which: made["Role"]["Arn"]}}
 
 
-def not_allowed(denied: str, resource: str, world: World, role: str = "*") -> dict[str, Any]:
+def not_allowed(denied: str, resource: str, setup: CaseSetup, role: str = "*") -> dict[str, Any]:
     """The boundary takes this away, from both roles or from one."""
     who = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"}}
     statements = [
@@ -63,22 +67,20 @@ def not_allowed(denied: str, resource: str, world: World, role: str = "*") -> di
         {"Effect": "Deny", "Action": denied, "Resource": resource, "Condition": who},
     ]
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    made = world.standing.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document)
+    made = setup.standing.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document)
     return {"iam": {"permissions_boundary": made["Policy"]["Arn"]}}
 
 
-def no_input(world: World) -> dict[str, Any]:
-    return {"input": {"source": f"s3://{BUCKET}/nobody/put-this-there.csv"}}
+def no_input(setup: CaseSetup) -> dict[str, Any]:
+    return {"input": {"source": f"s3://{BUCKET}/missing/no-such-file.csv"}}
 
 
-def this_input(content: bytes, world: World) -> dict[str, Any]:
-    source = world.workplace.folder / "points.csv"
-    source.write_bytes(content)
-    return {"input": {"source": str(source)}}
+def this_input(content: bytes, setup: CaseSetup) -> dict[str, Any]:
+    return {"input": {"source": setup.standing.put_input(content)}}
 
 
-def this_handler(code: str, world: World) -> dict[str, Any]:
-    folder = world.workplace.folder / "code"
+def this_handler(code: str, setup: CaseSetup) -> dict[str, Any]:
+    folder = setup.workplace.folder / "code"
     folder.mkdir()
     (folder / "handler.py").write_text(f"{code}\n")
     return {"function": {"source": str(folder), "timeout": 1}}
@@ -89,10 +91,10 @@ HANDLER = "def lambda_handler(event, context):\n    {}"
 
 @dataclass(frozen=True)
 class Case:
-    fault: Fault
+    fault: MakeFailure
     code: str
     step: str
-    told: str
+    quoted: str
     """Part of the reason or of the job's error."""
     exit_code: int = 3
     of_the_job: bool = False
@@ -102,10 +104,10 @@ class Case:
 
 CASES = {
     "role not assumable": Case(
-        partial(trusts_nobody, "lambda_role"), "role-not-assumable", "function", "cannot be assumed", exit_code=1
+        partial(trusts_no_one, "lambda_role"), "role-not-assumable", "function", "cannot be assumed", exit_code=1
     ),
     "job's role not assumable": Case(
-        partial(trusts_nobody, "sagemaker_role"), "role-not-assumable", "pipeline", "assume role", exit_code=1
+        partial(trusts_no_one, "sagemaker_role"), "role-not-assumable", "pipeline", "assume role", exit_code=1
     ),
     "missing PassRole": Case(
         partial(not_allowed, "iam:PassRole", "*"), "pass-role-denied", START, "iam:PassRole", logged="PassRole"
@@ -178,12 +180,12 @@ CASES = {
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
 def test_each_fault_has_its_code(workplace: Workplace, enforcing: Callable[[str], Standing], case: Case) -> None:
     standing = enforcing("0")
-    config = workplace.config(endpoint=standing.url, **case.fault(World(workplace, standing)))
+    config = workplace.config(endpoint=standing.url, **case.fault(CaseSetup(workplace, standing)))
     done = workplace.geopipe(config, "--output", "json", "--cleanup=all")
     assert done.returncode == case.exit_code, done.stderr
     failure = _failure(done.stdout)
     assert (failure["code"], failure["step"]) == (case.code, case.step)
-    assert case.told in (failure["job_error"] if case.of_the_job else failure["reason"])
+    assert case.quoted in (failure["job_error"] if case.of_the_job else failure["reason"])
     assert (failure["job_error"] is not None) == case.of_the_job
     assert case.logged in "\n".join(failure["log_lines"]) and bool(case.logged) == bool(failure["log_lines"])
     for text in (failure["reason"], failure["advice"], *failure["log_lines"][-1:]):
@@ -202,20 +204,20 @@ def test_a_callback_deadline_has_its_code(workplace: Workplace, enforcing: Calla
     failure = _failure(done.stdout)
     assert (failure["code"], failure["step"]) == ("callback-deadline", JOB)
     assert "deadline of 1 s has passed: job IN_PROGRESS" in failure["reason"]
-    assert "STOP" in failure["job_error"]  # nobody waits for it any more
+    assert "STOP" in failure["job_error"]  # no one waits for it any more
     assert failure["log_lines"] and failure["advice"] in done.stderr
     assert standing.inventory() == {}
 
 
-def test_a_stop_by_somebody_has_its_code(workplace: Workplace, enforcing: Callable[[str], Standing]) -> None:
+def test_a_stop_by_another_user_has_its_code(workplace: Workplace, enforcing: Callable[[str], Standing]) -> None:
     standing = enforcing("600")
     config = workplace.config(endpoint=standing.url)
     process = workplace.start(config, "--non-interactive", "--cleanup=none")
     arn = _execution(process)
     standing.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
-    told, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 3
-    assert "ended Stopped (execution-stopped)." in told and ADVICE["execution-stopped"] in told
+    assert "ended Stopped (execution-stopped)." in output and ADVICE["execution-stopped"] in output
     shown = workplace.geopipe("status", config, "--output", "json")
     event = json.loads(shown.stdout.splitlines()[0])
     EVENTS.validate(event)
@@ -252,4 +254,8 @@ def _nothing_but_what_the_case_made(standing: Standing) -> None:
     for role in iam.list_roles()["Roles"]:
         assert role["RoleName"] == "other"
         iam.delete_role(RoleName="other")
+    for bucket in standing.client("s3").list_buckets()["Buckets"]:
+        assert bucket["Name"] == "survey-data"
+        standing.client("s3").delete_object(Bucket="survey-data", Key="points.csv")
+        standing.client("s3").delete_bucket(Bucket="survey-data")
     assert standing.inventory() == {}

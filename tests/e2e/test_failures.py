@@ -1,16 +1,24 @@
-"""What goes wrong is said, has its exit code, and leaves nothing behind where that is the policy."""
+"""Failures are reported, have their exit code, and leave nothing behind where that is the policy."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from e2e_world import ROOT, Standing, StartStanding, Workplace
+from tests.support.e2e import Standing, StartStanding, Workplace
+from tests.support.output import wait_for_output
+from tests.support.paths import ROOT
+from tests.support.wait import eventually
+
+PIPELINE = "sagemaker-sdk-example-pipeline"
 
 
 def _handler(workplace: Workplace, code: str) -> dict[str, str]:
@@ -21,7 +29,7 @@ def _handler(workplace: Workplace, code: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("def lambda_handler(event, context):\n    raise RuntimeError('the sky fell')\n", "the sky fell"),
         ("import pandas\n\ndef lambda_handler(event, context):\n    return {}\n", "No module named 'pandas'"),
@@ -29,25 +37,148 @@ def _handler(workplace: Workplace, code: str) -> dict[str, str]:
     ids=["handler raises", "package AWS does not have"],
 )
 def test_broken_handler_fails_the_run_and_leaves_nothing(
-    workplace: Workplace, standing: Standing, code: str, told: str
+    workplace: Workplace, standing: Standing, code: str, message: str
 ) -> None:
     config = workplace.config(endpoint=standing.url, function=_handler(workplace, code))
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert done.returncode == 3
-    assert "vej-processing-step" in done.stderr and told in done.stderr
+    assert "vej-processing-step" in done.stderr and message in done.stderr
     assert "\nTraceback" not in done.stderr  # the function's own is indented, as the log line it is
     assert standing.inventory() == {}
 
 
+@pytest.mark.parametrize(("policy", "advised"), [("all", False), ("none", True)])
+def test_retry_is_advised_only_where_the_execution_remains(
+    workplace: Workplace, standing: Standing, policy: str, advised: bool
+) -> None:
+    code = "def lambda_handler(event, context):\n    raise RuntimeError('the sky fell')\n"
+    config = workplace.config(endpoint=standing.url, function=_handler(workplace, code))
+    done = workplace.geopipe(config, "--non-interactive", f"--cleanup={policy}")
+    assert done.returncode == 3 and "(handler-error)" in done.stderr
+    assert ("`retry`" in done.stderr) is advised
+
+
+def test_an_output_that_is_too_long_is_no_error_of_the_handler(workplace: Workplace, standing: Standing) -> None:
+    code = "def lambda_handler(event, context):\n    return {'statusCode': 200, 'vej_arn': 'x' * 1025}\n"
+    config = workplace.config(endpoint=standing.url, function=_handler(workplace, code))
+    done = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
+    assert done.returncode == 3
+    assert "(output-too-long)" in done.stderr and "1,024 characters" in done.stderr
+
+
+def _start_and_fail(standing: Standing, steps: list[dict[str, Any]] | None = None) -> None:
+    """Start the pipeline, with other `steps` where given, and wait until the execution has failed."""
+    sagemaker = standing.client("sagemaker")
+    if steps is not None:
+        definition = json.dumps({"Version": "2020-12-01", "Steps": steps})
+        sagemaker.update_pipeline(PipelineName=PIPELINE, PipelineDefinition=definition)
+    arn = sagemaker.start_pipeline_execution(PipelineName=PIPELINE)["PipelineExecutionArn"]
+    status = partial(sagemaker.describe_pipeline_execution, PipelineExecutionArn=arn)
+    eventually(lambda: status()["PipelineExecutionStatus"] == "Failed")
+
+
+def test_a_missing_function_is_named_without_the_log_of_another_execution(
+    workplace: Workplace, standing: Standing
+) -> None:
+    config = workplace.config(endpoint=standing.url)
+    assert workplace.geopipe(config, "--non-interactive", "--cleanup=none").returncode == 0
+    standing.client("lambda").delete_function(FunctionName="SageMakerExampleFunction")
+    _start_and_fail(standing)
+    status = workplace.geopipe("status", config)
+    assert "ended Failed (function-missing)." in status.stdout and "Step vej-processing-step failed" in status.stdout
+    assert "Last lines of" not in status.stdout and "The log lines show" not in status.stdout
+    assert "The function does not exist" in status.stdout
+
+
+def test_a_missing_queue_is_named_and_no_answer_is_blamed(workplace: Workplace, standing: Standing) -> None:
+    config = workplace.config(endpoint=standing.url)
+    assert workplace.geopipe(config, "--non-interactive", "--cleanup=none").returncode == 0
+    queues = standing.client("sqs")
+    url = queues.get_queue_url(QueueName="sagemaker-sdk-example-queue")["QueueUrl"]
+    queues.delete_queue(QueueUrl=url)
+    _start_and_fail(standing, [{"Name": "ask", "Type": "Callback", "SqsQueueUrl": url, "Arguments": {"a": "b"}}])
+    status = workplace.geopipe("status", config)
+    assert "ended Failed (queue-missing)." in status.stdout and "Step ask failed" in status.stdout
+    assert "comes with the answer" not in status.stdout and "The queue does not exist" in status.stdout
+
+
+def test_only_the_log_lines_of_this_execution_are_shown(workplace: Workplace, standing: Standing) -> None:
+    """Two executions at the same time: each has its own lines."""
+    code = (
+        "import time\n\n"
+        "def lambda_handler(event, context):\n"
+        "    print(event['execution'], event['text'])\n"
+        "    time.sleep(1)\n"
+        "    raise RuntimeError(event['text'])\n"
+    )
+    config = workplace.config(endpoint=standing.url, function=_handler(workplace, code))
+    assert workplace.geopipe(config, "--non-interactive", "--cleanup=none").returncode == 3
+    sagemaker = standing.client("sagemaker")
+    function = standing.client("lambda").get_function(FunctionName="SageMakerExampleFunction")["Configuration"]
+    arguments = {"execution": {"Get": "Execution.PipelineExecutionArn"}, "text": {"Get": "Parameters.text"}}
+    step = {"Name": "talk", "Type": "Lambda", "FunctionArn": function["FunctionArn"], "Arguments": arguments}
+    parameter = {"Name": "text", "Type": "String", "DefaultValue": "none"}
+    definition = json.dumps({"Version": "2020-12-01", "Parameters": [parameter], "Steps": [step]})
+    sagemaker.update_pipeline(PipelineName=PIPELINE, PipelineDefinition=definition)
+    texts = {}
+    for text in ("first-text", "second-text"):
+        parameters = [{"Name": "text", "Value": text}]
+        arn = sagemaker.start_pipeline_execution(PipelineName=PIPELINE, PipelineParameters=parameters)
+        texts[arn["PipelineExecutionArn"]] = text
+    for arn, text in texts.items():
+        status = partial(sagemaker.describe_pipeline_execution, PipelineExecutionArn=arn)
+        eventually(lambda status=status: status()["PipelineExecutionStatus"] == "Failed")  # type: ignore[misc]
+        (other,) = set(texts.values()) - {text}
+        for command in ("status", "logs"):
+            shown = workplace.geopipe(command, config, "--execution", arn).stdout
+            assert f"{arn} {text}" in shown and other not in shown, (command, shown)
+
+
 def test_failed_job_is_explained_by_the_job(workplace: Workplace, standing: Standing) -> None:
-    source = workplace.folder / "wrong.csv"
-    source.write_text("lon,lat\n1,2\n")
-    config = workplace.config(endpoint=standing.url, input={"source": str(source)})
+    source = standing.put_input(b"lon,lat\n1,2\n")
+    before = standing.inventory()
+    config = workplace.config(endpoint=standing.url, input={"source": source})
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert done.returncode == 3
     assert "Step vej-callback-step failed" in done.stderr
     assert "CLIENT_ERROR" in done.stderr and "lon" in done.stderr
-    assert standing.inventory() == {}
+    assert standing.inventory() == before
+
+
+def test_input_that_cannot_work_is_refused_before_anything_is_created(workplace: Workplace, standing: Standing) -> None:
+    source = workplace.folder / "wrong.csv"
+    source.write_text("lng,lat\n1,2\n")
+    config = workplace.config(endpoint=standing.url, input={"source": str(source)})
+    for command in (["validate", config], ["plan", config], [config, "--dry-run"], [config, "--non-interactive"]):
+        done = workplace.geopipe(*command)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "has no columns 'Longitude' and 'Latitude'" in done.stderr and "did you mean 'lng'" in done.stderr
+    assert standing.calls() == []
+
+
+def test_input_in_another_form_is_converted(workplace: Workplace, standing: Standing) -> None:
+    source = workplace.folder / "points.csv"
+    source.write_bytes("Longitude;Latitude;Ort\n11.57;48.14;M\u00fcnchen\n".encode("latin-1"))
+    config = workplace.config(endpoint=standing.url, input={"source": str(source)})
+    done = workplace.geopipe(config, "--non-interactive", "--cleanup=none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "points.csv is converted" in done.stdout and "M\u00fcnchen" in done.stdout
+    again = workplace.geopipe("plan", config, "--detailed-exitcode")
+    assert again.returncode == 0, again.stdout
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "said"),
+    [(b"x,y\n" * 3, 1.0, "none of its 3 result rows"), (b"11,48\nx,y\nx,y\n", 0.5, "only 1 of its 3 result rows")],
+)
+def test_result_without_enough_valid_rows_is_a_failure(
+    workplace: Workplace, standing: Standing, rows: bytes, share: float, said: str
+) -> None:
+    source = standing.put_input(b"Longitude,Latitude\n" + rows)
+    config = workplace.config(endpoint=standing.url, input={"source": source}, job={"max_invalid_share": share})
+    done = workplace.geopipe(config, "--non-interactive", "--cleanup=none")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert said in done.stderr and "no-valid-rows" in done.stderr
 
 
 def test_execution_that_takes_too_long(workplace: Workplace, start_standing: StartStanding) -> None:
@@ -66,7 +197,7 @@ def test_foreign_resource_is_refused_untouched(workplace: Workplace, standing: S
     config = workplace.config(endpoint=standing.url)
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert done.returncode == 5
-    assert "sagemaker-sdk-example-queue" in done.stderr and "not ours" in done.stderr
+    assert "sagemaker-sdk-example-queue" in done.stderr and "do not belong to this deployment" in done.stderr
     assert standing.mutating_calls() == before
     assert standing.client("sqs").list_queues()["QueueUrls"] == [queue]
 
@@ -109,25 +240,15 @@ def test_end_of_input_at_a_question_is_an_abort(workplace: Workplace, standing: 
     assert standing.inventory()["pipelines"] == ["sagemaker-sdk-example-pipeline"]
 
 
-def _wait_for(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if text in line:
-            return seen
-    raise AssertionError(f"{text!r} never came:\n{seen}")
-
-
 def test_ctrl_c_detaches_and_the_next_run_resumes(workplace: Workplace, start_standing: StartStanding) -> None:
-    standing = start_standing("--job-seconds", "4")
+    standing = start_standing("--job-seconds", "12")
     config = workplace.config(endpoint=standing.url)
     first = workplace.start(config, "--non-interactive", "--cleanup=all")
-    _wait_for(first, "Execution status is Executing.")
+    wait_for_output(first, "Execution status is Executing.")
     first.send_signal(signal.SIGINT)
-    rest, _ = first.communicate(timeout=30)
+    rest, _ = first.communicate(timeout=90)
     assert first.returncode == 130
-    assert "goes on" in rest and "To clean up" in rest and "Traceback" not in rest
+    assert "continues" in rest and "To clean up" in rest and "Traceback" not in rest
     again = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert again.returncode == 0, again.stderr
     assert "Resuming pipeline execution." in again.stdout
@@ -136,12 +257,12 @@ def test_ctrl_c_detaches_and_the_next_run_resumes(workplace: Workplace, start_st
 
 
 def test_killed_run_is_resumed(workplace: Workplace, start_standing: StartStanding) -> None:
-    standing = start_standing("--job-seconds", "3")
+    standing = start_standing("--job-seconds", "12")
     config = workplace.config(endpoint=standing.url)
     first = workplace.start(config, "--non-interactive", "--cleanup=all")
-    _wait_for(first, "Execution status is Executing.")
+    wait_for_output(first, "Execution status is Executing.")
     first.kill()
-    first.communicate(timeout=30)
+    first.communicate(timeout=90)
     again = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert again.returncode == 0, again.stderr
     assert "Resuming pipeline execution." in again.stdout
@@ -152,15 +273,15 @@ def test_sigterm_cleans_up_when_the_policy_is_all(workplace: Workplace, start_st
     standing = start_standing("--job-seconds", "600")
     config = workplace.config(endpoint=standing.url)
     process = workplace.start(config, "--non-interactive", "--cleanup=all")
-    _wait_for(process, "Execution status is Executing.")
+    wait_for_output(process, "Execution status is Executing.")
     process.terminate()
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert standing.inventory() == {}
-    assert "Terminated. \n" not in rest and "goes on" not in rest and "Nothing is there." in rest
+    assert "Terminated. \n" not in rest and "continues" not in rest and "Nothing exists." in rest
 
 
-def test_output_nobody_reads_is_like_sigterm(workplace: Workplace, standing: Standing) -> None:
+def test_output_without_a_reader_is_like_sigterm(workplace: Workplace, standing: Standing) -> None:
     command = " ".join(workplace.command(workplace.config(endpoint=standing.url), "--non-interactive", "--cleanup=all"))
     script = f"set -o pipefail; {command} | head -40 >/dev/null"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=90)
@@ -170,22 +291,24 @@ def test_output_nobody_reads_is_like_sigterm(workplace: Workplace, standing: Sta
 
 
 def test_a_refusal_is_never_followed_by_a_clean_up(workplace: Workplace, start_standing: StartStanding) -> None:
-    """Neither beside a running execution of other work, nor where something is not ours."""
+    """Neither next to a running execution of other work, nor where something is not ours."""
     standing = start_standing("--job-seconds", "600")
     first = workplace.start(workplace.config(endpoint=standing.url), "--non-interactive", "--cleanup=none")
-    _wait_for(first, "Execution status is Executing.")
+    wait_for_output(first, "Execution status is Executing.")
     first.kill()
-    first.communicate(timeout=30)
-    there = standing.inventory()
-    other = workplace.config(endpoint=standing.url, job={"longitude_column": "Longitude", "latitude_column": "Lat"})
-    beside = workplace.geopipe(other, "--non-interactive", "--cleanup=all")
-    assert beside.returncode == 5 and "--new" in beside.stderr
-    assert standing.inventory() == there
+    first.communicate(timeout=90)
+    inventory = standing.inventory()
+    other = workplace.config(
+        endpoint=standing.url, job={"longitude_column": "Latitude", "latitude_column": "Longitude"}
+    )
+    second = workplace.geopipe(other, "--non-interactive", "--cleanup=all")
+    assert second.returncode == 5 and "--new" in second.stderr
+    assert standing.inventory() == inventory
     url = standing.client("sqs").get_queue_url(QueueName="sagemaker-sdk-example-queue")["QueueUrl"]
     standing.client("sqs").untag_queue(QueueUrl=url, TagKeys=["geopipe:deployment"])
     foreign = workplace.geopipe(workplace.config(endpoint=standing.url), "--non-interactive", "--cleanup=all")
     assert foreign.returncode == 5 and "--adopt queue" in foreign.stderr
-    assert standing.inventory() == there
+    assert standing.inventory() == inventory
 
 
 def test_an_input_that_changed_is_not_resumed(workplace: Workplace, start_standing: StartStanding) -> None:
@@ -195,9 +318,9 @@ def test_an_input_that_changed_is_not_resumed(workplace: Workplace, start_standi
     source.write_text("Longitude,Latitude\n2.2945,48.8584\n")
     config = workplace.config(endpoint=standing.url, input={"source": str(source)})
     first = workplace.start(config, "--non-interactive", "--cleanup=none")
-    _wait_for(first, "Execution status is Executing.")
+    wait_for_output(first, "Execution status is Executing.")
     first.send_signal(signal.SIGINT)
-    first.communicate(timeout=30)
+    first.communicate(timeout=90)
     source.write_text("Longitude,Latitude\n151.2093,-33.8688\n")
     before = standing.mutating_calls()
     again = workplace.geopipe(config, "--non-interactive")
@@ -210,18 +333,18 @@ def test_results_that_cannot_be_saved_cost_nothing(workplace: Workplace, standin
     (workplace.folder / "file").write_text("")
     config = workplace.config(endpoint=standing.url)
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=all", "--output-dir", workplace.folder / "file/x")
-    assert done.returncode == 1 and "--output-dir" in done.stderr
+    assert done.returncode == 2 and "--output-dir" in done.stderr
     assert standing.mutating_calls() == {}
 
 
 def test_ctrl_c_of_an_embedded_run_leaves_no_process(workplace: Workplace) -> None:
     config = workplace.config(emulator={"job_seconds": 600})
     process = workplace.start(config, "--non-interactive", "--cleanup=all")
-    seen = _wait_for(process, "Execution status is Executing.")
+    seen = wait_for_output(process, "Execution status is Executing.")
     port = seen.split("http://127.0.0.1:")[1].split(" ")[0]
-    assert _processes_with(f"127.0.0.1:{port}") or _processes_with("geopipe_runner.emulator")
+    assert _processes_with(f"127.0.0.1:{port}") or _processes_with("geopipe_emulator")
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=90)
     assert process.returncode == 130
     assert "nothing remains" in rest
     deadline = time.monotonic() + 10

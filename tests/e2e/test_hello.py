@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e_world import ROOT, Standing
+from tests.support.e2e import Standing
+from tests.support.paths import ROOT
 
 MARK = "snippet-"
 

@@ -1,7 +1,7 @@
-"""Nothing is granted that is not needed: each statement of our policies is taken away in turn, and missed.
+"""Every statement of our policies is needed: an execution fails or waits without it.
 
-One deployment per scope, made by a real run on an emulator that holds roles to their policies. Then the policy is
-replaced by one without the statement, and an execution is started by hand.
+A real run makes one deployment per scope on an emulator that enforces permissions. Each case replaces a policy by one
+without a statement and starts an execution.
 """
 
 from __future__ import annotations
@@ -9,28 +9,38 @@ from __future__ import annotations
 import contextlib
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from e2e_world import Standing, Workplace, eventually, start_emulator
+from tests.support.e2e import ACCOUNT, Standing, StartStanding, Workplace, start_emulator
+from tests.support.paths import ROOT
+from tests.support.several_functions import several_functions
+from tests.support.wait import eventually
 
 JOB_SECONDS = 1.0
+# The queue's visibility timeout of 300 s at the time scale: the latest time at which a finished job is noticed.
 UNSEEN_SECONDS = 6.0
-"""The queue's 300 s of visibility under the time scale: how late a finished job is seen that is not asked for anew."""
+"""The queue's 300 s of visibility, scaled: how late a finished job is seen if its message does not return earlier."""
 FUNCTION, PIPELINE = "SageMakerExampleFunction", "sagemaker-sdk-example-pipeline"
 ROLES = {"function": "SageMakerExampleLambdaRole", "pipeline": "SageMakerExampleRole"}
+PARTS, PARTS_START, PARTS_DONE = "parts", "start-parts-step", "parts-callback-step"
 START, JOB, EXPORTED = "vej-processing-step", "vej-callback-step", "export-vej-callback"
 
 
 @dataclass
-class Execution:
-    deployment: Deployment
+class StartedExecution:
+    """An execution that a case has started."""
+
+    deployment: NarrowedDeployment
     arn: str
 
     @property
@@ -50,7 +60,7 @@ class Execution:
         return self.steps[name]
 
     def end(self) -> str:
-        return str(eventually(lambda: self.status if self.status not in ("Executing", "Stopping") else ""))
+        return str(eventually(lambda: self.status if self.status not in ("Executing", "Stopping") else "", 90))
 
     def job(self) -> dict[str, Any]:
         outputs = self.step_in(START, "Succeeded")["Metadata"]["Lambda"]["OutputParameters"]
@@ -59,11 +69,13 @@ class Execution:
         return job
 
 
-class Deployment:
-    """What one run has left, under an emulator that enforces permissions."""
+class NarrowedDeployment:
+    """A deployment on an emulator that enforces permissions; its policies can lose a statement."""
 
-    def __init__(self, standing: Standing) -> None:
-        self._standing = standing
+    def __init__(
+        self, standing: Standing, pipeline: str = PIPELINE, roles: Mapping[str, str] = MappingProxyType(ROLES)
+    ) -> None:
+        self._standing, self._pipeline, self._roles = standing, pipeline, roles
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -74,20 +86,26 @@ class Deployment:
     @cached_property
     def parameters(self) -> list[dict[str, str]]:
         sagemaker = self.client("sagemaker")
-        first = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"][0]
+        first = sagemaker.list_pipeline_executions(PipelineName=self._pipeline)["PipelineExecutionSummaries"][0]
         found: list[dict[str, str]] = sagemaker.list_pipeline_parameters_for_execution(
             PipelineExecutionArn=first["PipelineExecutionArn"]
         )["PipelineParameters"]
         return found
 
-    def start(self) -> Execution:
+    def start(self) -> StartedExecution:
         started = self.client("sagemaker").start_pipeline_execution(
-            PipelineName=PIPELINE, PipelineParameters=self.parameters
+            PipelineName=self._pipeline, PipelineParameters=[*map(self._with_new_place, self.parameters)]
         )
-        return Execution(self, started["PipelineExecutionArn"])
+        return StartedExecution(self, started["PipelineExecutionArn"])
+
+    def _with_new_place(self, parameter: dict[str, str]) -> dict[str, str]:
+        """Work in parts that finds its results where they go is done already, so each execution has its own place."""
+        if parameter["Name"] != "parameter_parts_output_uri":
+            return parameter
+        return {**parameter, "Value": f"{parameter['Value'].rstrip('/')}-{uuid.uuid4().hex}/"}
 
     def policy_arn(self, whose: str) -> str:
-        attached = self.client("iam").list_attached_role_policies(RoleName=ROLES[whose])["AttachedPolicies"]
+        attached = self.client("iam").list_attached_role_policies(RoleName=self._roles[whose])["AttachedPolicies"]
         return str(attached[0]["PolicyArn"])
 
     def statements(self, whose: str) -> list[dict[str, Any]]:
@@ -109,6 +127,23 @@ class Deployment:
         finally:
             self._replace(whose, statements)
 
+    @contextmanager
+    def without_resource(self, whose: str, action: str, resource: str) -> Iterator[None]:
+        """The policy's statement on this action lacks the resource whose ARN ends so."""
+        statements = self.statements(whose)
+        left = [
+            statement
+            if statement["Action"][0] != action
+            else {**statement, "Resource": [arn for arn in statement["Resource"] if not arn.endswith(f":{resource}")]}
+            for statement in statements
+        ]
+        assert left != statements
+        self._replace(whose, left)
+        try:
+            yield
+        finally:
+            self._replace(whose, statements)
+
     def _replace(self, whose: str, statements: list[dict[str, Any]]) -> None:
         iam, arn = self.client("iam"), self.policy_arn(whose)
         old = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
@@ -123,29 +158,35 @@ class Deployment:
         process.wait(10)
 
     def count(self, *operations: str) -> int:
-        """How often these have been called so far, whoever called and whatever was answered."""
-        with urllib.request.urlopen(f"{self._standing.url}/_geopipe/calls", timeout=10) as answer:
+        """How often these have been called so far, by anyone and with any result."""
+        with urllib.request.urlopen(f"{self._standing.url}/_geopipe/calls", timeout=90) as answer:
             rows = [row for rows in json.load(answer).values() for row in rows]
         return sum(row["count"] for row in rows if f"{row['service']}:{row['operation']}" in operations)
+
+    def objects(self, part: str) -> list[str]:
+        """Returns the keys of the bucket that contain a text."""
+        listed = self.client("s3").list_objects_v2(Bucket=f"geopipe-local-{ACCOUNT}").get("Contents", [])
+        return [entry["Key"] for entry in listed if part in entry["Key"]]
 
     def log_events(self) -> int:
         return len(self.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}")["events"])
 
 
-Deploy = Callable[[str], Deployment]
+Deploy = Callable[[str], NarrowedDeployment]
 
 
 @pytest.fixture(scope="module")
 def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
     """One deployment per scope, made when it is first asked for."""
-    started: dict[str, Deployment] = {}
+    started: dict[str, NarrowedDeployment] = {}
 
-    def make(scope: str) -> Deployment:
+    def make(scope: str) -> NarrowedDeployment:
         if scope not in started:
             standing = start_emulator("--time-scale", "0.02", "--job-seconds", str(JOB_SECONDS))
-            started[scope] = Deployment(standing)
+            started[scope] = NarrowedDeployment(standing)
             workplace = Workplace(tmp_path_factory.mktemp(scope))
-            config = workplace.config(endpoint=standing.url, iam={"scope": scope})
+            changes = _work_in_parts(workplace.folder) if scope == PARTS else {"iam": {"scope": scope}}
+            config = workplace.config(endpoint=standing.url, **changes)
             done = workplace.geopipe(config, "--non-interactive", "--cleanup=none")
             assert done.returncode == 0, done.stdout + done.stderr
         return started[scope]
@@ -155,18 +196,26 @@ def deploy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
         deployment.end()
 
 
+def _work_in_parts(folder: Path) -> dict[str, Any]:
+    """A job for one worker that takes six seconds, so that it saves its progress, and its callback waits."""
+    points = folder / "points.csv"
+    points.write_text("".join((ROOT / "resources/latlongtest.csv").read_text().splitlines(keepends=True)[:61]))
+    job = {"provider": "amazon_location", "max_requests_per_second": 20, "workers": 2}
+    return {"iam": {"scope": "resources"}, "job": job, "input": {"source": str(points)}}
+
+
 # What is missed when a statement is missing.
 
-Missed = Callable[[Deployment, Execution], None]
+Missed = Callable[[NarrowedDeployment, StartedExecution], None]
 
 
-def step_fails(step: str, *told: str) -> Missed:
+def step_fails(step: str, *texts: str) -> Missed:
     """The execution fails at `step`, and the reason says what was not allowed."""
 
-    def check(deployment: Deployment, execution: Execution) -> None:
+    def check(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
         assert execution.end() == "Failed"
         reason = execution.steps[step]["FailureReason"]
-        for text in told:
+        for text in texts:
             assert text.lower() in reason.lower()
 
     return check
@@ -175,7 +224,7 @@ def step_fails(step: str, *told: str) -> Missed:
 def callback_waits(*operations: str) -> Missed:
     """The job is done, this was tried again and again, and the callback is still not answered."""
 
-    def check(deployment: Deployment, execution: Execution) -> None:
+    def check(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
         eventually(lambda: execution.job()["Status"] == "COMPLETED")
         before = deployment.count(*operations)
         eventually(lambda: deployment.count(*operations) >= before + 2)
@@ -184,7 +233,34 @@ def callback_waits(*operations: str) -> Missed:
     return check
 
 
-def nothing_is_logged(deployment: Deployment, execution: Execution) -> None:
+def step_waits(step: str, *operations: str) -> Missed:
+    """The step is still not answered though this was tried again and again."""
+
+    def check(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
+        execution.step_in(step, "Executing")
+        before = deployment.count(*operations)
+        eventually(lambda: deployment.count(*operations) >= before + 2)
+        assert execution.steps[step]["StepStatus"] == "Executing"
+
+    return check
+
+
+def messages_keep_their_visibility(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
+    """An unfinished callback comes again only when the queue shows it by itself. The function says so."""
+    assert execution.end() == "Succeeded"
+    pattern = '{ $.message = "the message keeps its visibility" }'
+    group = {"logGroupName": f"/aws/lambda/{FUNCTION}", "filterPattern": pattern}
+    eventually(lambda: deployment.client("logs").filter_log_events(**group)["events"])
+
+
+def progress_remains(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
+    """The run succeeds, and leaves what it kept meanwhile."""
+    before = {*deployment.objects("/parts/progress/")}
+    assert execution.end() == "Succeeded"
+    assert {*deployment.objects("/parts/progress/")} - before
+
+
+def nothing_is_logged(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
     """The function runs all the same, as on AWS."""
     before, tried = deployment.log_events(), deployment.count("logs:PutLogEvents", "logs:CreateLogStream")
     assert execution.end() == "Succeeded"
@@ -192,7 +268,7 @@ def nothing_is_logged(deployment: Deployment, execution: Execution) -> None:
     assert deployment.log_events() == before
 
 
-def job_runs_on(deployment: Deployment, execution: Execution) -> None:
+def job_runs_on(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
     """The execution is stopped, its job is not. On a busy machine a stop can come after the job's end: once more."""
     for _ in range(5):
         execution.step_in(JOB, "Executing", "Succeeded")
@@ -208,7 +284,7 @@ def job_runs_on(deployment: Deployment, execution: Execution) -> None:
     eventually(lambda: execution.job()["Status"] == "COMPLETED")
 
 
-def job_is_seen_late(deployment: Deployment, execution: Execution) -> None:
+def job_is_seen_late(deployment: NarrowedDeployment, execution: StartedExecution) -> None:
     """Only when the queue shows the message again by itself."""
     step = execution.step_in(JOB, "Succeeded")
     assert (step["EndTime"] - step["StartTime"]).total_seconds() > UNSEEN_SECONDS - JOB_SECONDS
@@ -236,11 +312,26 @@ MISSED: dict[tuple[str, str, str], list[Missed]] = {
     ("resources", "pipeline", "sagemaker-geospatial:GetVectorEnrichmentJob"): [
         step_fails(EXPORTED, "AccessDenied", "GetVectorEnrichmentJob")
     ],
+    (PARTS, "function", "sqs:ReceiveMessage"): [step_waits(PARTS_DONE, "sqs:ReceiveMessage")],
+    (PARTS, "function", "logs:CreateLogGroup"): [nothing_is_logged],
+    (PARTS, "function", "sagemaker:SendPipelineExecutionStepFailure"): [
+        step_waits(PARTS_DONE, "sagemaker:SendPipelineExecutionStepSuccess")
+    ],
+    (PARTS, "function", "sqs:ChangeMessageVisibility"): [messages_keep_their_visibility],
+    (PARTS, "function", "geo-places:ReverseGeocode"): [step_fails(PARTS_DONE, "rows 1 to 60", "HTTP status 403")],
+    (PARTS, "function", "sqs:SendMessage"): [step_fails(PARTS_START, "AccessDenied", "SendMessageBatch")],
+    (PARTS, "function", "s3:GetObject"): [step_fails(PARTS_START, "AccessDenied")],
+    (PARTS, "function", "s3:DeleteObject"): [progress_remains],
+    (PARTS, "pipeline", "lambda:InvokeFunction"): [step_fails(PARTS_START, "lambda:InvokeFunction")],
+    (PARTS, "pipeline", "sqs:SendMessage"): [step_fails(PARTS_DONE, "sqs:SendMessage")],
 }
 """By scope, role and first action of the statement. The pipeline's policy is the same in both scopes."""
 
+# The specification gives it to the pipeline's role. Where the function does the work, no job of that role needs it.
+NOT_NEEDED = {PARTS: {("pipeline", "s3:*")}}
+
 CASES = [
-    pytest.param(scope, whose, action, missed, id=f"{whose}-{action}-{number}")
+    pytest.param(scope, whose, action, missed, id=f"{scope}-{whose}-{action}-{number}")
     for (scope, whose, action), all_missed in MISSED.items()
     for number, missed in enumerate(all_missed)
 ]
@@ -252,14 +343,19 @@ def test_each_statement_is_missed(deploy: Deploy, scope: str, whose: str, action
     with deployment.without(whose, action):
         execution = deployment.start()
         missed(deployment, execution)
-    # With the statement back, what waited goes on; the next case finds nothing running.
+    # With the statement back, the waiting execution continues. The next case finds none running.
     execution.end()
 
 
-@pytest.mark.parametrize("scope", ["all", "resources"])
+@pytest.mark.parametrize("scope", ["all", "resources", PARTS])
 def test_every_statement_is_tried(deploy: Deploy, scope: str) -> None:
     granted = {(whose, statement["Action"][0]) for whose in ROLES for statement in deploy(scope).statements(whose)}
-    assert granted == {(whose, action) for at, whose, action in MISSED if at == scope or whose == "pipeline"}
+    tried = {
+        (whose, action)
+        for at, whose, action in MISSED
+        if at == scope or (scope == "all" and (at, whose) == ("resources", "pipeline"))
+    }
+    assert granted == tried | NOT_NEEDED.get(scope, set())
 
 
 @pytest.mark.parametrize("scope", ["all", "resources"])
@@ -271,3 +367,30 @@ def test_with_everything_granted_nothing_is_missed(deploy: Deploy, scope: str) -
     step = execution.steps[JOB]
     assert (step["EndTime"] - step["StartTime"]).total_seconds() < UNSEEN_SECONDS - JOB_SECONDS
     eventually(lambda: deployment.log_events() > before)
+
+
+# What each of several functions and queues needs: the step that fails when its ARN is missing from the statement.
+NEEDED_BY = {
+    ("lambda:InvokeFunction", "function:orders-prepare"): "prepare",
+    ("lambda:InvokeFunction", "function:orders-ship"): "ship",
+    ("sqs:SendMessage", "orders-approvals"): "approve",
+    ("sqs:SendMessage", "orders-deliveries"): "delivered",
+}
+
+
+def test_each_of_several_functions_and_queues_is_granted(workplace: Workplace, start_standing: StartStanding) -> None:
+    standing = start_standing("--time-scale", "0.02")
+    done = workplace.geopipe(several_functions(workplace, standing), "--non-interactive", "--cleanup=none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    deployment = NarrowedDeployment(standing, "orders-pipeline", {"pipeline": "orders-sagemaker-role"})
+    missed = {}
+    for action, resource in NEEDED_BY:
+        with deployment.without_resource("pipeline", action, resource):
+            execution = deployment.start()
+            assert execution.end() == "Failed"
+            failed = [name for name, step in execution.steps.items() if step["StepStatus"] == "Failed"]
+            reason = execution.steps[failed[0]]["FailureReason"]
+            missed[action, resource] = failed[0]
+            assert action.lower() in reason.lower(), reason
+    assert missed == NEEDED_BY
+    assert deployment.start().end() == "Succeeded"

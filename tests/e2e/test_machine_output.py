@@ -10,22 +10,21 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from e2e_world import ROOT, Standing, StartStanding, Workplace
+from tests.support.e2e import Standing, StartStanding, Workplace
+from tests.support.event_schema import EVENTS, SCHEMA
 
-SCHEMA = json.loads((ROOT / "geopipe_runner/report/events.schema.json").read_text())
-EVENTS = Draft202012Validator(SCHEMA)
 PLAN = Draft202012Validator(SCHEMA | {"oneOf": [{"$ref": "#/$defs/plan"}]})
 
 
 def _events(text: str) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in text.splitlines()]
-    for event in found:
+    events = [json.loads(line) for line in text.splitlines()]
+    for event in events:
         EVENTS.validate(event)
-    assert found
-    return found
+    assert events
+    return events
 
 
-def test_the_schema_is_a_schema() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
@@ -49,7 +48,7 @@ def test_a_whole_run_as_json(workplace: Workplace) -> None:
     assert saved["summary"]["create"] == 13
 
 
-def test_no_callback_token_gets_out(workplace: Workplace, start_standing: StartStanding) -> None:
+def test_no_callback_token_is_shown(workplace: Workplace, start_standing: StartStanding) -> None:
     standing = start_standing("--job-seconds", "600")
     config = workplace.config(endpoint=standing.url, execution={"timeout": 2})
     done = workplace.geopipe(config, "--output", "json", "--cleanup=none")
@@ -62,6 +61,37 @@ def test_no_callback_token_gets_out(workplace: Workplace, start_standing: StartS
     assert tokens
     assert not any(token in done.stdout + done.stderr for token in tokens)
     _events(done.stdout)
+
+
+def test_values_from_the_environment_are_hidden_in_a_plan(workplace: Workplace, standing: Standing) -> None:
+    """Not in the differences, and nowhere else: neither in the output, nor in the files, nor in the CI summary."""
+    password = "s3same-open-s3same"
+    variables = {"DSN": f"postgres://geo:{password}@db/geo", "TEAM": "maps-and-roads"}
+    config = workplace.config(
+        endpoint=standing.url,
+        tags={"team": "${env:TEAM}"},
+        function={"environment": {"DATABASE": "${env:DSN}", "MODE": "fast"}},
+    )
+    assert workplace.geopipe(config, "--non-interactive", "--cleanup=none", env=variables).returncode == 0
+
+    changed = {"DSN": f"postgres://geo:new-{password}@db/geo", "TEAM": "maps-and-rivers"}
+    plan, summary = workplace.folder / "plan.json", workplace.folder / "summary.md"
+    env = changed | {"GITHUB_STEP_SUMMARY": str(summary)}
+    text = workplace.geopipe("plan", config, "--plan-out", plan, env=env)
+    assert text.returncode == 0, text.stderr
+    assert 'environment.DATABASE: "(hidden)" → "(hidden, differs)"' in text.stdout
+    assert 'tags.team: "(hidden)" → "(hidden, differs)"' in text.stdout
+    lines = workplace.geopipe("plan", config, "--output", "json", env=changed)
+    out = workplace.folder / "out"
+    run = workplace.geopipe(config, "--non-interactive", "--cleanup=all", "--output-dir", out, env=env)
+    assert run.returncode == 0, run.stderr
+
+    texts = [text.stdout, lines.stdout, run.stdout, *(path.read_text("utf-8") for path in (plan, summary))]
+    texts += [path.read_text("utf-8", "replace") for path in out.iterdir()]
+    for shown in texts:
+        assert password not in shown and "maps-and-r" not in shown
+    changes = [change for step in json.loads(plan.read_text())["steps"] for change in step["changes"]]
+    assert {"path": "environment.DATABASE", "old": "(hidden)", "new": "(hidden, differs)"} in changes
 
 
 def test_failures_are_events_too(workplace: Workplace) -> None:
@@ -101,10 +131,10 @@ def test_non_interactive_never_reads(workplace: Workplace, redirect: str) -> Non
     command = " ".join(workplace.command(workplace.config(), "--non-interactive"))
     done = subprocess.run(["bash", "-c", f"{command} {redirect}"], capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
-    assert "Everything is kept: the policy is `ask` and nobody is there to ask." in done.stdout
+    assert "Everything is kept: the clean-up policy is `ask`, and questions are off." in done.stdout
 
 
-def test_output_cut_short_is_no_traceback(workplace: Workplace) -> None:
+def test_output_that_is_cut_short_is_not_a_traceback(workplace: Workplace) -> None:
     command = " ".join(workplace.command("plan", workplace.config()))
     done = subprocess.run(["bash", "-c", f"{command} | head -1"], capture_output=True, text=True, timeout=90)
     assert done.stdout.startswith("Deployment local")
@@ -115,6 +145,6 @@ def test_output_dir_that_cannot_be_written(workplace: Workplace) -> None:
     blocked = workplace.folder / "file"
     blocked.write_text("")
     done = workplace.geopipe(workplace.config(), "--non-interactive", "--cleanup=all", "--output-dir", blocked / "out")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "--output-dir" in done.stderr and "Traceback" not in done.stderr
     assert Path(blocked).read_text() == ""

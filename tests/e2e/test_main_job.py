@@ -1,4 +1,4 @@
-"""The scenario as the specification tells it, offline, from the first line to an empty account."""
+"""The scenario of the specification, offline, from the first line to an empty account."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy
 import pytest
 
-from e2e_world import ROOT, Standing, Workplace
-from geopipe_runner.emulator.geospatial.gazetteer import default_gazetteer
+from geopipe_gazetteer.gazetteer import default_places
+from tests.support.e2e import Standing, Workplace
+from tests.support.paths import ROOT
 
 _TRANSCRIPT = [
     "Welcome to the Amazon SageMaker pipeline example scenario.",
@@ -82,6 +83,18 @@ def test_whole_scenario_embedded(workplace: Workplace) -> None:
     _assert_in_order(done.stdout, _TRANSCRIPT)
     assert "\x1b" not in done.stdout
     assert len(re.findall(r"^        Deleted ", done.stdout, re.M)) == 13
+
+
+def test_the_shipped_local_run_asks_only_on_request(workplace: Workplace) -> None:
+    """Its emulator ends with it, so there is nothing to decide; `--cleanup=ask` shows the specification's questions."""
+    quiet = workplace.geopipe(ROOT / "config/local.yaml")
+    assert (quiet.returncode, "(y/n)" in quiet.stdout) == (0, False), quiet.stderr
+    assert "Deleted bucket geopipe-local-123456789012." in quiet.stdout
+    asking = workplace.geopipe(ROOT / "config/local.yaml", "--cleanup=ask", answers="n\n" * 6)
+    assert asking.returncode == 0, asking.stderr
+    assert asking.stdout.count("(y/n)") == 6
+    assert "Delete pipeline sagemaker-sdk-example-pipeline? (y/n)" in asking.stdout
+    assert "Deleted" not in asking.stdout
 
 
 def test_nothing_is_left_in_any_service(workplace: Workplace, standing: Standing) -> None:
@@ -169,7 +182,7 @@ def test_two_thousand_points_equal_brute_force(workplace: Workplace) -> None:
     with (workplace.folder / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2000
-    gazetteer = default_gazetteer()
+    gazetteer = default_places().gazetteer
     places = [gazetteer.place(index) for index in range(len(gazetteer))]
     vectors = _unit_vectors(
         numpy.array([place.longitude for place in places]), numpy.array([place.latitude for place in places])
@@ -183,12 +196,12 @@ def test_two_thousand_points_equal_brute_force(workplace: Workplace) -> None:
 
 
 @pytest.mark.parametrize("target", [("192.0.2.1", 80), ("example.com", 443)])
-def test_the_network_guard_bites(target: tuple[str, int], network_guard: str) -> None:
-    """Here and in a child process, an address that is not loopback is out of reach at once."""
+def test_the_network_guard_refuses_other_addresses(target: tuple[str, int], network_guard: str) -> None:
+    """In this process and in a child, an address other than loopback fails immediately."""
     with pytest.raises(OSError):
         socket.create_connection(target, timeout=2)
     code = f"import socket; socket.create_connection({target!r}, timeout=2)"
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
     assert child.returncode != 0
     assert "timed out" not in child.stderr, network_guard
 

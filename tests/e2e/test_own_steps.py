@@ -1,4 +1,4 @@
-"""The example with steps of one's own: it does what its README says, and its callback keeps its promises."""
+"""The example with its own steps does what its README says, and its callback keeps the contract."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e_world import ROOT, Standing, StartStanding, Workplace, eventually
+from tests.support.e2e import Standing, StartStanding, Workplace
+from tests.support.paths import ROOT
+from tests.support.wait import eventually
 
 EXAMPLE = ROOT / "docs/examples/own_steps"
 BUCKET = "own-steps-123456789012-us-west-2"
 PIPELINE, FUNCTION = "own-steps", "OwnSteps"
+SOURCES = [str(EXAMPLE / "lambda"), *(str(ROOT / "lambda" / name) for name in ("callbacks.py", "aws.py", "log.py"))]
 ENFORCED = ("--iam", "enforce")
 
 
 def example(workplace: Workplace, standing: Standing, **changes: Any) -> Path:
-    """The example's configuration for an emulator that stands, its sections overlaid with `changes`."""
+    """Returns the example's configuration for a standing emulator, with `changes` over its sections."""
     settings = yaml.safe_load((EXAMPLE / "config.yaml").read_text(encoding="utf-8"))
-    settings |= {"endpoint": standing.url, "region": "us-west-2"}
-    settings["function"]["source"] = str(EXAMPLE / "lambda")
+    settings |= {"endpoint": standing.url, "region": "us-west-2", "cleanup": "ask"}
+    settings["function"]["source"] = SOURCES
     settings["pipeline"]["template"] = str(EXAMPLE / "pipeline.json.j2")
     settings["input"]["source"] = str(EXAMPLE / "deliveries.csv")
     for section, value in changes.items():
@@ -46,7 +49,7 @@ def parameters(**changes: Any) -> dict[str, Any]:
 ENDLESS = {
     "pipeline": parameters(parameter_rows_per_part=1),
     "function": yaml.safe_load((EXAMPLE / "config.yaml").read_text(encoding="utf-8"))["function"]
-    | {"source": str(EXAMPLE / "lambda"), "environment": {"PARTS_PER_DELIVERY": "1"}},
+    | {"source": SOURCES, "environment": {"PARTS_PER_DELIVERY": "1"}},
 }
 """A row per delivery: in real queue time, more than two minutes."""
 
@@ -57,7 +60,7 @@ def in_space(longitude: float, latitude: float) -> tuple[float, float, float]:
 
 
 def great_circle_km(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """By the angle between two vectors, which is not how the example does it."""
+    """Returns the distance by the angle between two vectors, unlike the example."""
     (a, b, c), (x, y, z) = in_space(*one), in_space(*other)
     across = math.hypot(b * z - c * y, c * x - a * z, a * y - b * x)
     return 6371.0088 * math.atan2(across, a * x + b * y + c * z)
@@ -89,8 +92,12 @@ def log_lines(standing: Standing) -> list[str]:
 
 
 def logged(standing: Standing) -> list[dict[str, Any]]:
-    """The function's own lines."""
-    return [json.loads(line) for line in log_lines(standing) if line.startswith('{"what"')]
+    """Returns the lines that the function itself has logged."""
+    return [json.loads(line) for line in log_lines(standing) if line.startswith('{"level"')]
+
+
+def outcomes(standing: Standing) -> Counter[str]:
+    return Counter(line["outcome"] for line in logged(standing) if line["message"] == "callback")
 
 
 def test_the_readme_says_how_to_run_it(workplace: Workplace) -> None:
@@ -109,9 +116,7 @@ def test_the_readme_says_how_to_run_it(workplace: Workplace) -> None:
     assert [point is None for point in points] == [row[-1] == "no position" for row in expected_results()]
 
 
-def test_every_delivery_twice_and_nothing_comes_out_differently(
-    workplace: Workplace, start_standing: StartStanding
-) -> None:
+def test_messages_delivered_twice_give_the_same_results(workplace: Workplace, start_standing: StartStanding) -> None:
     standing = start_standing(*ENFORCED, "--duplicate-deliveries", "1")
     config = example(workplace, standing)
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=none", "--output-dir", "out")
@@ -124,9 +129,8 @@ def test_every_delivery_twice_and_nothing_comes_out_differently(
     assigned = Counter(row[-3] for row in expected if row[-1] == "assigned")
     assert summary["deliveries_per_site"] == assigned and summary["rows"] == len(expected)
     assert summary["statuses"] == Counter(row[-1] for row in expected)
-    said = Counter(line["what"] for line in eventually(lambda: logged(standing)))
     # 120 rows, 20 to a part, two parts to a delivery: the first two deliveries of three are not the last.
-    assert said["not yet"] >= 2 and said["answered"] >= 1
+    eventually(lambda: outcomes(standing)["still running"] >= 2 and outcomes(standing)["success"] >= 1)
     assert workplace.geopipe("cleanup", config, "--non-interactive", "--cleanup=all").returncode == 0
     assert standing.inventory() == {}
 
@@ -161,8 +165,8 @@ def test_every_permission_it_asks_for_is_needed(
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=none")
     assert done.returncode == 3
     assert step in done.stderr
-    told = done.stderr + json.dumps(eventually(lambda: logged(standing)) if step == "assign" else [])
-    assert "AccessDenied" in told and action in told
+    text = done.stderr + json.dumps(eventually(lambda: logged(standing)) if step == "assign" else [])
+    assert "AccessDenied" in text and action in text
 
 
 def test_too_many_deliveries_end_in_the_dead_letter_queue_and_are_answered(
@@ -172,17 +176,17 @@ def test_too_many_deliveries_end_in_the_dead_letter_queue_and_are_answered(
     config = example(workplace, standing, **ENDLESS, queue={"max_receive_count": 2})
     done = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert done.returncode == 3
-    assert "The work was not done in as many deliveries as the queue allows" in done.stderr
+    assert "The callback could not be answered and reached the dead-letter queue" in done.stderr
     assert standing.inventory() == {}
 
 
 def begin(workplace: Workplace, standing: Standing) -> tuple[Path, str]:
-    """An execution that takes minutes, some of its parts done; nobody follows it."""
+    """Start an execution that takes minutes; return when it has done some parts, with no process following it."""
     config = example(workplace, standing, **ENDLESS)
     following = workplace.start(config, "--non-interactive", "--cleanup=none")
     eventually(lambda: FUNCTION in standing.inventory().get("functions", []) and logged(standing))
     following.kill()
-    following.communicate(timeout=30)
+    following.communicate(timeout=90)
     sagemaker = standing.client("sagemaker")
     (found,) = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)["PipelineExecutionSummaries"]
     return config, found["PipelineExecutionArn"]
@@ -198,9 +202,13 @@ def test_a_stopped_execution_is_answered_by_the_function(workplace: Workplace, s
     config, arn = begin(workplace, standing)
     standing.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
     eventually(lambda: callback_step(standing, arn)["StepStatus"] == "Stopped")
-    eventually(lambda: any(line.get("failure") == "The execution is being stopped" for line in logged(standing)))
-    # The message that was doing the work is let go as well, with most of the work not done.
-    eventually(lambda: any(line["what"] == "nobody waits for this answer" for line in logged(standing)))
+    eventually(
+        lambda: any(line.get("reason") == "The pipeline execution is being stopped" for line in logged(standing))
+    )
+    # The message that was doing the work is acknowledged as well, with most of the work not done.
+    eventually(
+        lambda: any(line["message"] == "the callback is unknown or already answered" for line in logged(standing))
+    )
     token = callback_step(standing, arn)["Metadata"]["Callback"]["CallbackToken"]
     assert not any(token in line for line in log_lines(standing))
     listed = standing.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="output/")["Contents"]
@@ -209,7 +217,7 @@ def test_a_stopped_execution_is_answered_by_the_function(workplace: Workplace, s
     assert standing.inventory() == {}
 
 
-def test_an_input_that_is_gone_fails_the_callback(workplace: Workplace, start_standing: StartStanding) -> None:
+def test_a_deleted_input_fails_the_callback(workplace: Workplace, start_standing: StartStanding) -> None:
     standing = start_standing(*ENFORCED, "--time-scale", "1")
     _, arn = begin(workplace, standing)
     standing.client("s3").delete_object(Bucket=BUCKET, Key="input/deliveries.csv")
@@ -218,7 +226,7 @@ def test_an_input_that_is_gone_fails_the_callback(workplace: Workplace, start_st
     assert "deliveries.csv cannot be read" in reason and "NoSuchKey" in reason
 
 
-def test_what_is_no_callback_leaves_the_queue(workplace: Workplace, start_standing: StartStanding) -> None:
+def test_messages_that_are_no_callbacks_leave_the_queue(workplace: Workplace, start_standing: StartStanding) -> None:
     standing = start_standing(*ENFORCED)
     config = example(workplace, standing)
     assert workplace.geopipe(config, "--non-interactive", "--cleanup=none").returncode == 0
@@ -234,11 +242,15 @@ def test_what_is_no_callback_leaves_the_queue(workplace: Workplace, start_standi
         return all(found[name] == "0" for name in counts)
 
     eventually(is_empty)
-    said = Counter(line["what"] for line in eventually(lambda: logged(standing)))
-    assert said["not a callback"] == 3 and said["nobody waits for this answer"] == 3
+    expected = {
+        "malformed message": 6,
+        "the callback is unknown or already answered": 1,
+        "the callback cannot be answered": 1,
+    }
+    eventually(lambda: Counter(line["message"] for line in logged(standing) if line["level"] != "INFO") == expected)
 
 
-def test_a_pipeline_that_leaves_no_results_is_none_the_worse(workplace: Workplace, standing: Standing) -> None:
+def test_a_pipeline_without_results_succeeds(workplace: Workplace, standing: Standing) -> None:
     code = workplace.folder / "code"
     code.mkdir()
     (code / "handler.py").write_text("def lambda_handler(event, context):\n    return {}\n")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from e2e_world import FUNCTION_NEEDS, PIPELINE_NEEDS, Standing, Workplace
+from tests.support.e2e import FUNCTION_NEEDS, PIPELINE_NEEDS, Standing, Workplace
+from tests.support.wait import eventually
 
 FUNCTION = "SageMakerExampleFunction"
 QUEUE = "sagemaker-sdk-example-queue"
@@ -44,7 +45,7 @@ def _function(standing: Standing) -> None:
         archive.writestr("handler.py", "def lambda_handler(event, context):\n    return {}\n")
     standing.client("lambda").create_function(
         FunctionName=FUNCTION,
-        Role=_role("somebody", "lambda.amazonaws.com")(standing),
+        Role=_role("another", "lambda.amazonaws.com")(standing),
         Code={"ZipFile": content.getvalue()},
         Runtime="python3.12",
         Handler="handler.lambda_handler",
@@ -56,7 +57,7 @@ def _pipeline(standing: Standing) -> None:
     standing.client("sagemaker").create_pipeline(
         PipelineName=PIPELINE,
         PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": [step | {"Arguments": {}}]}),
-        RoleArn=_role("somebody", "sagemaker.amazonaws.com")(standing),
+        RoleArn=_role("another", "sagemaker.amazonaws.com")(standing),
         ClientRequestToken="x" * 32,
     )
 
@@ -81,7 +82,7 @@ def _mapping(standing: Standing) -> None:
     """It cannot be there without its queue and its function."""
     standing.client("sqs").create_queue(QueueName=QUEUE, Attributes={"VisibilityTimeout": "60"})
     _function(standing)
-    standing.allow("somebody", *FUNCTION_NEEDS)
+    standing.allow("another", *FUNCTION_NEEDS)
     standing.client("lambda").create_event_source_mapping(
         EventSourceArn=f"arn:aws:sqs:us-west-2:123456789012:{QUEUE}", FunctionName=FUNCTION, BatchSize=1
     )
@@ -103,11 +104,11 @@ FOREIGN: dict[str, tuple[Callable[[Standing], Any], dict[str, list[str]]]] = {
     "bucket,input": (_bucket_with_input, {"buckets": [BUCKET]}),
     "queue,function,mapping": (
         _mapping,
-        {"queues": [QUEUE], "functions": [FUNCTION], "mappings": ["one"], "roles": ["somebody"]},
+        {"queues": [QUEUE], "functions": [FUNCTION], "mappings": ["one"], "roles": ["another"]},
     ),
     "log_group": (_log_group, {"log groups": [f"/aws/lambda/{FUNCTION}"]}),
-    "function": (_function, {"functions": [FUNCTION], "roles": ["somebody"]}),
-    "pipeline": (_pipeline, {"pipelines": [PIPELINE], "roles": ["somebody"]}),
+    "function": (_function, {"functions": [FUNCTION], "roles": ["another"]}),
+    "pipeline": (_pipeline, {"pipelines": [PIPELINE], "roles": ["another"]}),
 }
 
 
@@ -127,7 +128,7 @@ def test_foreign_is_refused_then_adopted_and_survives(workplace: Workplace, stan
     refused = workplace.geopipe(config, "--non-interactive", "--cleanup=all")
     assert refused.returncode == 5
     (hint,) = (line for line in refused.stderr.splitlines() if "--adopt" in line)
-    assert all(part in hint for part in key.split(",")) and "is not ours" in refused.stderr
+    assert all(part in hint for part in key.split(",")) and "do not belong to this deployment" in refused.stderr
     assert standing.mutating_calls() == before
 
     adopted = workplace.geopipe(config, "--non-interactive", "--cleanup=all", "--adopt", key)
@@ -237,3 +238,23 @@ def test_other_deployments_are_none_of_our_business(workplace: Workplace, standi
     assert done.returncode == 5 and "it belongs to the deployment local" in done.stderr
     assert workplace.geopipe("cleanup", other, "--cleanup=all").returncode == 0
     assert standing.inventory() == there
+
+
+def test_cleanup_deletes_the_jobs_of_its_executions_and_no_others(workplace: Workplace, standing: Standing) -> None:
+    config = workplace.config(endpoint=standing.url)
+    assert workplace.geopipe(config, "--non-interactive", "--cleanup=none").returncode == 0
+    geospatial = standing.client("sagemaker-geospatial")
+    (ours,) = geospatial.list_vector_enrichment_jobs()["VectorEnrichmentJobSummaries"]
+    source = {"DataSourceConfig": {"S3Data": {"S3Uri": standing.put_input(b"Longitude,Latitude\n1,2\n")}}}
+    standing.allow("SageMakerExampleRole", "s3:*")
+    theirs = geospatial.start_vector_enrichment_job(
+        Name="theirs",
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/geopipe/local/SageMakerExampleRole",
+        InputConfig=source | {"DocumentType": "CSV"},
+        JobConfig={"ReverseGeocodingConfig": {"XAttributeName": "Longitude", "YAttributeName": "Latitude"}},
+    )["Arn"]
+    eventually(lambda: geospatial.get_vector_enrichment_job(Arn=theirs)["Status"] == "COMPLETED")
+    done = workplace.geopipe("cleanup", config, "--non-interactive", "--cleanup=all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = [job["Arn"] for job in geospatial.list_vector_enrichment_jobs()["VectorEnrichmentJobSummaries"]]
+    assert left == [theirs] and ours["Arn"] != theirs

@@ -1,4 +1,4 @@
-"""Results on the disk, and looked at anew: the files, the record of the run, large ones, and a save that is killed."""
+"""Results on the disk: the files, the record of the run, large results, and a save that is killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 import pexpect
 import pytest
 
-from e2e_world import ROOT, Standing, Workplace
+from tests.support.e2e import Standing, Workplace
+from tests.support.paths import ROOT
 
 BUCKET = "geopipe-local-123456789012"
 KEEP = ("--non-interactive", "--cleanup=none")
@@ -60,7 +61,7 @@ def test_a_run_leaves_its_results_and_its_record(workplace: Workplace) -> None:
     assert len(rows) == len(features) == 200
     for row, feature in zip(rows, features, strict=True):
         assert feature["geometry"]["coordinates"] == [float(row.pop("Longitude")), float(row.pop("Latitude"))]
-        assert feature["properties"] == row
+        assert feature["properties"] == {name: cell or None for name, cell in row.items()}
     _assert_is_a_record(_json(out / "run.json"), out)
 
 
@@ -80,10 +81,10 @@ def _assert_is_a_record(record: dict[str, Any], out: Path) -> None:
     assert record["run_id"] in results["keys"][0] and record["execution_arn"].startswith("arn:aws:sagemaker:")
 
 
-def test_results_are_shown_and_saved_anew(workplace: Workplace, standing: Standing) -> None:
+def test_results_are_shown_and_saved_again(workplace: Workplace, standing: Standing) -> None:
     config = workplace.config(endpoint=standing.url)
-    none = workplace.geopipe("results", config)
-    assert none.returncode == 2 and "has no execution yet" in none.stderr
+    early = workplace.geopipe("results", config)
+    assert early.returncode == 2 and "has no execution yet" in early.stderr
     assert workplace.geopipe(config, *KEEP).returncode == 0
     first = json.loads(workplace.geopipe("status", config, "--output", "json").stdout.splitlines()[0])["run_id"]
     two = workplace.folder / "two.csv"
@@ -101,26 +102,25 @@ def test_results_are_shown_and_saved_anew(workplace: Workplace, standing: Standi
     assert (record["run_id"], record["status"], record["deployment"]) == (first, "Succeeded", "local")
     assert len(record["steps"]) == len(record["definition"]) == 4 and record["plan"] is None
     assert len(_json(workplace.folder / "out/results.geojson")["features"]) == 200
-    unknown = workplace.geopipe("results", config, "--run", "nobody")
-    assert unknown.returncode == 2 and "no execution nobody" in unknown.stderr
+    unknown = workplace.geopipe("results", config, "--run", "unknown")
+    assert unknown.returncode == 2 and "no execution unknown" in unknown.stderr
     assert standing.mutating_calls() == before
 
 
 def test_a_failed_run_has_a_record_and_no_results(workplace: Workplace, standing: Standing) -> None:
-    source, out = workplace.folder / "wrong.csv", workplace.folder / "out"
-    source.write_text("lon,lat\n1,2\n")
-    config = workplace.config(endpoint=standing.url, input={"source": str(source)})
+    source, out = standing.put_input(b"lon,lat\n1,2\n"), workplace.folder / "out"
+    config = workplace.config(endpoint=standing.url, input={"source": source})
     assert workplace.geopipe(config, *KEEP, "--output-dir", out).returncode == 3
     assert not list(out.glob("results.*")) and not list(out.glob(".*"))
     record = _json(out / "run.json")
     assert (record["status"], record["results"]) == ("Failed", None)
     assert record["failure"]["code"] == "input-column-missing" and record["failure"]["reason"]
     assert "Failed" in {step["status"] for step in record["steps"]}
-    anew = workplace.geopipe("results", config)
-    assert anew.returncode == 2 and "is Failed: there are no results" in anew.stderr
+    again = workplace.geopipe("results", config)
+    assert again.returncode == 2 and "is Failed, so it has no results" in again.stderr
 
 
-def test_large_files_are_told_on_their_way_and_only_their_begin_is_shown(
+def test_large_files_have_a_progress_and_only_their_beginning_is_shown(
     workplace: Workplace, standing: Standing
 ) -> None:
     source = _large_input(workplace.folder)
@@ -162,14 +162,14 @@ def test_a_terminal_shows_bars(workplace: Workplace, standing: Standing, columns
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
-def test_a_save_that_is_broken_off_leaves_no_results(workplace: Workplace, standing: Standing, how: int) -> None:
+def test_a_save_that_is_interrupted_leaves_no_results(workplace: Workplace, standing: Standing, how: int) -> None:
     config, out = workplace.config(endpoint=standing.url), workplace.folder / "out"
     assert workplace.geopipe(config, *KEEP).returncode == 0
     _replace_result(standing, 600_000)
     process = workplace.start("results", config, "--output-dir", out)
-    _wait_until_written(out / ".results.geojson.part", process)
+    _wait_until_written(out, process)
     process.send_signal(how)
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
     assert process.returncode != 0
     assert not list(out.glob("results.*"))
     assert how == signal.SIGKILL or ((out / "run.json").exists() and not list(out.glob(".*")))
@@ -178,32 +178,48 @@ def test_a_save_that_is_broken_off_leaves_no_results(workplace: Workplace, stand
     assert not list(out.glob(".*")) and len(_rows(out / "results.csv")) == 1000
 
 
-def _wait_until_written(path: Path, process: subprocess.Popen[str]) -> None:
-    """Until some of a file is there: the command has no other way to say how far it is."""
-    while not path.exists() or path.stat().st_size == 0:
-        assert process.poll() is None, "it was over before it could be broken off"
+def _wait_until_written(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a part of the CSV is there: the command has no other way to show how far it is."""
+    while not any(path.stat().st_size for path in folder.glob(".results.csv.*.part")):
+        assert process.poll() is None, "it ended before it could be interrupted"
         time.sleep(0.005)
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_fetched(
+def test_a_second_command_in_the_same_folder_is_refused(workplace: Workplace, standing: Standing) -> None:
+    config, out = workplace.config(endpoint=standing.url), workplace.folder / "out"
+    assert workplace.geopipe(config, *KEEP).returncode == 0
+    _replace_result(standing, 600_000)
+    first = workplace.start("results", config, "--output-dir", out)
+    _wait_until_written(out, first)
+    second = workplace.geopipe("results", config, "--output-dir", out)
+    assert first.poll() is None, "it ended before the second command was refused"
+    assert second.returncode == 1 and f"Another geopipe command is writing into {out}." in second.stderr
+    assert second.stderr.count("name another --output-dir") == 1 and "Traceback" not in second.stderr
+    stdout, stderr = first.communicate(timeout=120)
+    assert first.returncode == 0 and "600,000 rows" in stdout, stderr
+    assert len(_rows(out / "results.csv")) == 600_000
+    assert _json(out / "run.json")["failure"] is None and not list(out.glob(".*"))
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_before_anything_is_fetched(
     workplace: Workplace, standing: Standing
 ) -> None:
     blocked = workplace.folder / "file"
     blocked.write_text("")
     done = workplace.geopipe("results", workplace.config(endpoint=standing.url), "--output-dir", blocked / "out")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.count("--output-dir") == 1
     assert standing.calls() == []
 
 
-def test_the_schema_knows_everything_that_was_told(workplace: Workplace, standing: Standing) -> None:
+def test_the_schema_describes_every_event(workplace: Workplace, standing: Standing) -> None:
     from jsonschema import Draft202012Validator
 
-    schema = Draft202012Validator(_json(ROOT / "geopipe_runner/report/events.schema.json"))
+    schema = Draft202012Validator(_json(ROOT / "geopipe_runner/events.schema.json"))
     config = workplace.config(endpoint=standing.url, input={"source": str(_large_input(workplace.folder))})
     run = workplace.geopipe(config, "--cleanup=none", "--output", "json", "--output-dir", workplace.folder / "out")
-    anew = workplace.geopipe("results", config, "--output", "json", "--output-dir", workplace.folder / "out")
-    events = [json.loads(line) for line in (run.stdout + anew.stdout).splitlines()]
+    again = workplace.geopipe("results", config, "--output", "json", "--output-dir", workplace.folder / "out")
+    events = [json.loads(line) for line in (run.stdout + again.stdout).splitlines()]
     for event in events:
         schema.validate(event)
     assert {"connected", "transfer", "execution", "results", "execution_started"} <= {e["event"] for e in events}

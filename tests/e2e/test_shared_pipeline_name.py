@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from e2e_world import Standing, StartStanding, Workplace
-from test_failures import _wait_for
+from tests.support.e2e import Standing, StartStanding, Workplace
+from tests.support.output import wait_for_output
 
 PIPELINE = "sagemaker-sdk-example-pipeline"
 OTHER: dict[str, Any] = {
@@ -19,13 +19,13 @@ OTHER: dict[str, Any] = {
 
 
 def _leave_running(folder: Path, **changes: Any) -> None:
-    """A run that goes on without the command that began it."""
+    """Start a run and kill the command, so that the execution continues without it."""
     folder.mkdir(exist_ok=True)
     workplace = Workplace(folder)
     process = workplace.start(workplace.config(**changes), "--non-interactive", "--cleanup=none")
-    _wait_for(process, "Execution status is Executing.")
+    wait_for_output(process, "Execution status is Executing.")
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
 
 
 def _statuses(standing: Standing) -> list[str]:
@@ -43,8 +43,8 @@ def test_a_clean_up_stops_its_own_runs_before_their_queue_goes_and_no_others(
     done = other.geopipe("cleanup", other.config(endpoint=standing.url, **OTHER), "--non-interactive", "--cleanup=all")
     assert done.returncode == 0, done.stderr
     assert _statuses(standing) == ["Executing"]
-    told = done.stdout.splitlines()
-    (stopped,) = [n for n, line in enumerate(told) if "Stopping execution" in line]
-    assert "other-pipeline" in told[stopped]
-    assert stopped < min(n for n, line in enumerate(told) if "Deleted queue" in line)
+    lines = done.stdout.splitlines()
+    (stopped,) = [n for n, line in enumerate(lines) if "Stopping execution" in line]
+    assert "other-pipeline" in lines[stopped]
+    assert stopped < min(n for n, line in enumerate(lines) if "Deleted queue" in line)
     assert standing.inventory()["pipelines"] == [PIPELINE]

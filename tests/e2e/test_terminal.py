@@ -7,7 +7,7 @@ import re
 
 import pexpect
 
-from e2e_world import Standing, Workplace
+from tests.support.e2e import Standing, Workplace
 
 _GROUPS = (
     r"Delete pipeline sagemaker-sdk-example-pipeline\? \(y/n\)",
@@ -70,10 +70,10 @@ def test_what_a_kept_resource_needs_is_kept(workplace: Workplace, standing: Stan
     assert set(left) == {"functions", "log groups", "mappings", "pipelines", "policies", "queues", "roles"}
 
 
-def test_colour_is_for_terminals_that_want_it(workplace: Workplace, standing: Standing) -> None:
+def test_color_is_for_terminals_that_want_it(workplace: Workplace, standing: Standing) -> None:
     config = workplace.config(endpoint=standing.url)
-    coloured = _terminal(workplace, "plan", config)
-    assert re.search("\x1b\\[32m", coloured.read())
+    colored = _terminal(workplace, "plan", config)
+    assert re.search("\x1b\\[32m", colored.read())
     plain = pexpect.run(
         " ".join(workplace.command("plan", config)), env=os.environ | {"NO_COLOR": "1"}, encoding="utf-8"
     )

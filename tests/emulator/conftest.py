@@ -1,4 +1,4 @@
-"""Emulators in this very process."""
+"""Emulators in the process of the tests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from emulator_endpoint import Emulator, StartEmulator
-from geopipe_runner.emulator.server import EmulatorServer, ServiceFactory
-from geopipe_runner.emulator.settings import Settings
+from geopipe_emulator.emulator import EmulatorServer, ServiceFactory
+from geopipe_emulator.settings import Settings
+from tests.support.emulator_endpoint import Emulator, StartEmulator
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def start_emulator() -> Iterator[StartEmulator]:
-    """Starts further emulators. Give each an account of its own: moto keeps one state per process and account."""
+    """Starts further emulators. Each needs an account of its own: moto keeps one state per process and account."""
     started: list[EmulatorServer] = []
 
     def start(settings: Settings, services: Sequence[ServiceFactory] = (), **options: Any) -> Emulator:

@@ -1,4 +1,4 @@
-"""Faults on purpose: the plan by itself, then what clients see of it."""
+"""Injected faults: the plan by itself, then what clients see of it."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from emulator_endpoint import Emulator, StartEmulator
-from geopipe_runner.emulator.faults import LONGEST_DELAY, FaultInjector, FaultPlan
-from geopipe_runner.emulator.settings import FAULT_KINDS, Settings
+from geopipe_emulator.gateway.call import Call
+from geopipe_emulator.gateway.handlers.faults import LONGEST_DELAY, FaultHandler, FaultPlan
+from geopipe_emulator.http.request import Request, Response
+from geopipe_emulator.service import RequestContext
+from geopipe_emulator.settings import FAULT_KINDS, Settings
+from tests.support.emulator_endpoint import Emulator, StartEmulator
 
 CALLS = [f"sqs Operation{n % 7}" for n in range(2000)]
 
 
-def test_no_rate_no_fault() -> None:
+def test_without_a_rate_there_are_no_faults() -> None:
     plan = FaultPlan()
     assert [plan.next_for(call) for call in CALLS] == [None] * len(CALLS)
 
 
-def test_the_rate_is_kept_and_every_kind_comes() -> None:
+def test_faults_come_at_the_rate_and_in_every_kind() -> None:
     plan = FaultPlan(0.2, seed=1)
     faults = [fault for call in CALLS if (fault := plan.next_for(call))]
     assert 300 < len(faults) < 500
     assert set(Counter(fault.kind for fault in faults)) == set(FAULT_KINDS)
-    assert 0.4 < sum(fault.done for fault in faults) / len(faults) < 0.6
+    assert 0.4 < sum(fault.is_carried_out for fault in faults) / len(faults) < 0.6
     assert all(0 < fault.seconds <= LONGEST_DELAY for fault in faults)
     assert sum(plan.describe()["injected"].values()) == len(faults)
 
 
 def test_the_order_of_different_calls_does_not_matter() -> None:
-    """Threads interleave as they like; the third of a kind meets the third fault of its kind."""
+    """The third call of an operation meets its third fault, however threads interleave."""
     one, other = FaultPlan(0.3, seed=5), FaultPlan(0.3, seed=5)
     straight: dict[str, list[Any]] = {}
     turned: dict[str, list[Any]] = {}
@@ -62,7 +65,7 @@ def test_the_order_of_different_calls_does_not_matter() -> None:
         (1, 0, ["x"]),
     ],
 )
-def test_nonsense_is_refused(rate: Any, seed: Any, kinds: Any) -> None:
+def test_values_out_of_range_are_refused(rate: Any, seed: Any, kinds: Any) -> None:
     plan = FaultPlan(0.5, seed=3)
     with pytest.raises(ValueError, match="must be"):
         plan.change(rate, seed, kinds)
@@ -75,14 +78,14 @@ def endpoint(start_emulator: StartEmulator) -> Emulator:
 
 
 @pytest.fixture(autouse=True)
-def calm(endpoint: Emulator) -> Iterator[None]:
+def no_faults_afterwards(endpoint: Emulator) -> Iterator[None]:
     yield
     endpoint.server.gateway.faults.change(0, 0, FAULT_KINDS)
 
 
 def set_faults(endpoint: Emulator, **plan: Any) -> dict[str, Any]:
     request = urllib.request.Request(f"{endpoint.url}/_geopipe/faults", json.dumps(plan).encode(), method="PUT")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=90) as answer:
         content: dict[str, Any] = json.load(answer)
     return content
 
@@ -100,7 +103,7 @@ THROTTLED = {
 
 
 @pytest.mark.parametrize("service", THROTTLED)
-def test_throttling_speaks_each_service_s_language(endpoint: Emulator, service: str) -> None:
+def test_throttling_uses_each_service_s_code(endpoint: Emulator, service: str) -> None:
     code, status, call = THROTTLED[service]
     set_faults(endpoint, rate=1, kinds=["throttle"])
     with pytest.raises(ClientError) as caught:
@@ -133,7 +136,7 @@ def test_half_of_the_lost_calls_have_been_carried_out(endpoint: Emulator, kind: 
 
 
 @pytest.mark.parametrize("kind", ["throttle", "503"])
-def test_the_others_have_not(endpoint: Emulator, kind: str) -> None:
+def test_the_other_faults_do_not_carry_the_call_out(endpoint: Emulator, kind: str) -> None:
     before = groups(endpoint)
     set_faults(endpoint, rate=1, kinds=[kind])
     for number in range(8):
@@ -142,25 +145,17 @@ def test_the_others_have_not(endpoint: Emulator, kind: str) -> None:
     assert groups(endpoint) == before
 
 
-def test_a_slow_answer_is_late_and_right(endpoint: Emulator) -> None:
+def test_a_slow_response_is_late_and_right() -> None:
     slept: list[float] = []
-    answered: list[str] = []
-
-    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        answered.append("yes")
-        return [b""]
-
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "RAW_URI": "/",
-        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=A/20260101/us-west-2/sqs/aws4_request",
-    }
-    FaultInjector(app, FaultPlan(1, 0, ["slow"]), slept.append)(environ, lambda *_: None)
-    assert answered == ["yes"]
+    response = Response(204)
+    context = RequestContext("123456789012", "us-west-2", access_key_id="A")
+    call = Call(Request({"REQUEST_METHOD": "POST", "RAW_URI": "/"}), context, "sqs", "SendMessage")
+    handler = FaultHandler(FaultPlan(1, 0, ["slow"]), slept.append)
+    assert handler.handle(call, lambda call: response) is response
     assert 0 < slept[0] <= LONGEST_DELAY
 
 
-def test_retries_get_a_client_through_a_storm(endpoint: Emulator) -> None:
+def test_retries_get_a_client_through_injected_faults(endpoint: Emulator) -> None:
     client = boto3.client(
         "logs",
         endpoint_url=endpoint.url,

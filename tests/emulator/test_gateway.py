@@ -1,7 +1,8 @@
-"""The gateway through real clients: who answers what, what an unknown call gets, and what the ledger says."""
+"""The gateway through real clients: where calls go, what unknown calls get, and what the call log says."""
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 from collections.abc import Mapping
@@ -11,18 +12,20 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator_endpoint import Emulator, StartEmulator
-from geopipe_runner.emulator.errors import ServiceError
-from geopipe_runner.emulator.gateway import partition_of
-from geopipe_runner.emulator.service import Environment, FallThrough, Handler, RequestContext
-from geopipe_runner.emulator.settings import Settings
+from geopipe_emulator.gateway.chain import partition_of
+from geopipe_emulator.protocol.errors import ServiceError
+from geopipe_emulator.protocol.parse import parse_json_object
+from geopipe_emulator.service import Environment, FallThrough, Handler, RequestContext
+from geopipe_emulator.settings import Settings
+from tests.support.emulator_endpoint import Emulator, StartEmulator
+from tests.support.functions import zipped
 
 ACCOUNT = "200000000011"
 JOB = f"arn:aws:sagemaker-geospatial:us-west-2:{ACCOUNT}:vector-enrichment-job/"
 
 
-class Service:
-    """A service with the handlers it is given."""
+class StubService:
+    """A service with given operations."""
 
     def __init__(self, name: str, operations: Mapping[str, Handler]) -> None:
         self.name = self.model_name = name
@@ -44,21 +47,23 @@ def get_job(parameters: dict[str, Any], context: RequestContext) -> dict[str, An
     return {"Arn": parameters["Arn"], "Name": context.account_id, "Status": "COMPLETED"}
 
 
-def geospatial(environment: Environment) -> Service:
+def geospatial(environment: Environment) -> StubService:
     def list_jobs(parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         environment.client("sts").get_caller_identity()
         return {"VectorEnrichmentJobSummaries": []}
 
-    return Service("sagemaker-geospatial", {"GetVectorEnrichmentJob": get_job, "ListVectorEnrichmentJobs": list_jobs})
+    return StubService(
+        "sagemaker-geospatial", {"GetVectorEnrichmentJob": get_job, "ListVectorEnrichmentJobs": list_jobs}
+    )
 
 
-def pipelines(environment: Environment) -> Service:
+def pipelines(environment: Environment) -> StubService:
     def list_tags(parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         if ":pipeline/" not in parameters["ResourceArn"]:
             raise FallThrough
-        return {"Tags": [{"Key": "answered", "Value": "here"}]}
+        return {"Tags": [{"Key": "answered", "Value": "by us"}]}
 
-    return Service("sagemaker", {"ListTags": list_tags})
+    return StubService("sagemaker", {"ListTags": list_tags})
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +71,13 @@ def endpoint(start_emulator: StartEmulator) -> Emulator:
     return start_emulator(Settings(account_id=ACCOUNT), [geospatial, pipelines])
 
 
-def test_owned_operations_answer_with_the_account(endpoint: Emulator) -> None:
+def test_our_operations_know_the_account(endpoint: Emulator) -> None:
     arn = JOB + "abcdefghijkl"
     job = endpoint.client("sagemaker-geospatial").get_vector_enrichment_job(Arn=arn)
     assert (job["Arn"], job["Name"], job["Status"]) == (arn, ACCOUNT, "COMPLETED")
 
 
-def test_moto_answers_in_the_same_account(endpoint: Emulator) -> None:
+def test_moto_serves_the_same_account(endpoint: Emulator) -> None:
     identity = endpoint.client("sts").get_caller_identity()
     assert identity["Account"] == ACCOUNT
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -107,7 +112,7 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
     sagemaker = endpoint.client("sagemaker")
     assert sagemaker.list_notebook_instances()["NotebookInstances"] == []
     pipeline = f"arn:aws:sagemaker:us-west-2:{ACCOUNT}:pipeline/p"
-    assert sagemaker.list_tags(ResourceArn=pipeline)["Tags"] == [{"Key": "answered", "Value": "here"}]
+    assert sagemaker.list_tags(ResourceArn=pipeline)["Tags"] == [{"Key": "answered", "Value": "by us"}]
     notebook = {"NotebookInstanceName": "n", "InstanceType": "ml.t3.medium", "Tags": [{"Key": "by", "Value": "moto"}]}
     created = sagemaker.create_notebook_instance(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/notebooks", **notebook)
     assert sagemaker.list_tags(ResourceArn=created["NotebookInstanceArn"])["Tags"] == notebook["Tags"]
@@ -121,6 +126,21 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
         ("iam", "list_organizations_features", {}, "ListOrganizationsFeatures of iam"),
         ("sqs", "cancel_message_move_task", {"TaskHandle": "t"}, "CancelMessageMoveTask of sqs"),
         ("braket", "search_jobs", {"filters": []}, "of braket"),
+        ("cloudformation", "list_stacks", {}, "ListStacks of cloudformation"),
+        ("sns", "subscribe", {"TopicArn": "arn:aws:sns:us-west-2:1:t", "Protocol": "sqs"}, "Subscribe of sns"),
+        ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "i", "Arn": "a"}]}, "PutTargets of events"),
+        (
+            "logs",
+            "put_subscription_filter",
+            {"logGroupName": "g", "filterName": "f", "filterPattern": "", "destinationArn": "a"},
+            "PutSubscriptionFilter of logs",
+        ),
+        (
+            "s3",
+            "put_bucket_notification_configuration",
+            {"Bucket": "some-bucket", "NotificationConfiguration": {}},
+            "PutBucketNotification",
+        ),
         (
             "s3",
             "put_bucket_metrics_configuration",
@@ -129,7 +149,7 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
         ),
     ],
 )
-def test_what_nobody_answers_is_501_by_name(
+def test_what_the_emulator_lacks_is_501_by_name(
     endpoint: Emulator, service: str, method: str, arguments: dict[str, Any], named: str
 ) -> None:
     client = endpoint.client(service)
@@ -141,13 +161,182 @@ def test_what_nobody_answers_is_501_by_name(
 
 
 def raw(endpoint: Emulator, method: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-    connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=90)
     try:
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
         return response.status, response.headers.get_content_type(), response.read()
     finally:
         connection.close()
+
+
+DEEP = b"[" * 100_000
+WIDE_AND_DEEP = b'{"a": ' + b"[" * 300 + b"]" * 300 + b', "b": "]]]]"}'
+AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=A/20260101/us-west-2/{}/aws4_request, SignedHeaders=host, Signature=0"
+
+
+def signed(
+    endpoint: Emulator, service: str, body: bytes, target: str = "", path: str = "/", method: str = "POST"
+) -> tuple[int, bytes]:
+    headers = {"Authorization": AUTHORIZATION.format(service), "Content-Type": "application/x-amz-json-1.1"}
+    if target:
+        headers["X-Amz-Target"] = target
+    elif service in ("iam", "sts"):
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=60)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("service", "target", "body", "code"),
+    [
+        ("sqs", "AmazonSQS.Nothing", b"{}", "UnknownOperationException"),
+        ("logs", "Logs_20140328.Nothing", b"{}", "UnknownOperationException"),
+        ("sagemaker", "SageMaker.Nothing", b"{}", "UnknownOperationException"),
+        ("sagemaker", "NotSageMaker.ListPipelines", b"{}", "UnknownOperationException"),
+        ("dynamodb", "DynamoDB_20120810.Nothing", b"{}", "UnknownOperationException"),
+        ("dynamodb", "", b"{}", "UnknownOperationException"),
+        ("iam", "", b"Action=Nothing", "InvalidAction"),
+        ("iam", "", b"", "MissingAction"),
+        ("sts", "", b"Version=2011-06-15", "MissingAction"),
+        ("sqs", "AmazonSQS.CreateQueue", b"{", "SerializationException"),
+        ("sqs", "AmazonSQS.CreateQueue", b"[]", "SerializationException"),
+        ("sqs", "AmazonSQS.CreateQueue", b'"\xff"', "SerializationException"),
+        ("logs", "Logs_20140328.DescribeLogGroups", b"nothing", "SerializationException"),
+        ("sqs", "AmazonSQS.CreateQueue", DEEP, "SerializationException"),
+        ("sqs", "AmazonSQS.CreateQueue", WIDE_AND_DEEP, "SerializationException"),
+        ("sagemaker", "SageMaker.ListTags", WIDE_AND_DEEP, "SerializationException"),
+        ("sagemaker", "SageMaker.ListTags", DEEP, "SerializationException"),
+        ("iam", "", b"Action=CreateRole&RoleName=r&AssumeRolePolicyDocument=" + DEEP, "MalformedPolicyDocument"),
+    ],
+    ids=lambda value: repr(value[:40]),
+)
+def test_malformed_calls_are_400(
+    endpoint: Emulator, capfd: pytest.CaptureFixture[str], service: str, target: str, body: bytes, code: str
+) -> None:
+    status, content = signed(endpoint, service, body, target)
+    assert status == 400
+    assert code.encode() in content
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/bucket?delete", "/new-bucket"])
+def test_malformed_xml_is_400(endpoint: Emulator, path: str) -> None:
+    method = "POST" if "?" in path else "PUT"
+    status, content = signed(endpoint, "s3", b"<a>" * 10_000, path=path, method=method)
+    assert status == 400
+    assert b"<Code>MalformedXML</Code>" in content
+
+
+def test_many_brackets_are_not_deep() -> None:
+    body = json.dumps({"a": [[]] * 10_000, "b": '[[["\\' * 1000}).encode()
+    assert len(parse_json_object(body)["a"]) == 10_000
+
+
+@pytest.mark.parametrize("failure", [MemoryError(), OSError(errno.EMFILE, "x"), OSError(errno.ENOSPC, "x", "/tmp/f")])
+def test_a_shortage_is_503_in_one_line(
+    start_emulator: StartEmulator, capfd: pytest.CaptureFixture[str], failure: Exception
+) -> None:
+    def fail(parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        raise failure
+
+    service = StubService("sagemaker-geospatial", {"GetVectorEnrichmentJob": fail})
+    emulator = start_emulator(Settings(account_id="200000000013"), [lambda environment: service])
+    with pytest.raises(ClientError) as caught:
+        emulator.client("sagemaker-geospatial").get_vector_enrichment_job(Arn=JOB + "abcdefghijkl")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_failures_show_nothing_that_proves_who_calls(
+    start_emulator: StartEmulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secrets = ["5ec12e75ec12e7", "AKIAVERYSECRET", "70ken70ken70ken"]
+    scope = f"Credential={secrets[1]}/20260101/us-west-2/sagemaker-geospatial/aws4_request"
+    authorization = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature={secrets[0]}"
+
+    def fail(parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        raise ValueError(f"cannot read {authorization} with {secrets[2]}, {scope} and {secrets[0]}")
+
+    service = StubService("sagemaker-geospatial", {"GetVectorEnrichmentJob": fail})
+    emulator = start_emulator(Settings(account_id="200000000014"), [lambda environment: service])
+    path = "/vector-enrichment-jobs/" + (JOB + "abcdefghijkl").replace("/", "%2F")
+    headers = {"Authorization": authorization, "X-Amz-Security-Token": secrets[2]}
+    status, _, body = raw(emulator, "GET", path, headers)
+    errors = capfd.readouterr().err
+    assert status == 500
+    assert "Traceback" in errors
+    for secret in secrets:
+        assert secret not in errors
+        assert secret not in body.decode()
+
+
+def test_a_reset_empties_every_service(start_emulator: StartEmulator) -> None:
+    emulator = start_emulator(Settings(account_id="200000000015"), None)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+
+    def create() -> None:
+        role = emulator.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        emulator.client("sqs").create_queue(QueueName="q")
+        emulator.client("s3").create_bucket(
+            Bucket="reset-bucket", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+        )
+        emulator.client("logs").create_log_group(logGroupName="/g")
+        emulator.client("lambda").create_function(
+            FunctionName="f",
+            Role=role,
+            Runtime="python3.12",
+            Handler="m.h",
+            Code={"ZipFile": zipped(m="def h(event, context): return event")},
+        )
+        emulator.client("sagemaker").create_pipeline(
+            PipelineName="p",
+            RoleArn=emulator.client("iam").create_role(
+                RoleName="p",
+                AssumeRolePolicyDocument=document.replace("lambda.", "sagemaker."),
+            )["Role"]["Arn"],
+            PipelineDefinition=json.dumps(
+                {"Version": "2020-12-01", "Steps": [{"Name": "s", "Type": "Fail", "Arguments": {"ErrorMessage": "m"}}]}
+            ),
+        )
+
+    def remaining() -> dict[str, int]:
+        return {
+            "roles": len(emulator.client("iam").list_roles()["Roles"]),
+            "queues": len(emulator.client("sqs").list_queues().get("QueueUrls", [])),
+            "buckets": len(emulator.client("s3").list_buckets()["Buckets"]),
+            "groups": len(emulator.client("logs").describe_log_groups()["logGroups"]),
+            "functions": len(emulator.client("lambda").list_functions()["Functions"]),
+            "pipelines": len(emulator.client("sagemaker").list_pipelines()["PipelineSummaries"]),
+        }
+
+    for path in ("/moto-api/reset", "/_geopipe/reset"):
+        create()
+        assert all(remaining().values()), remaining()
+        assert raw(emulator, "POST", path)[0] == 200
+        assert not any(remaining().values()), remaining()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/moto-api/reset"),
+        ("POST", "/moto-api/reset-auth"),
+        ("POST", "/moto-api/recorder/start-recording"),
+        ("POST", "/moto-api/config"),
+        ("POST", "/moto-api/state-manager/set-transition"),
+    ],
+)
+def test_moto_s_other_controls_are_refused(endpoint: Emulator, method: str, path: str) -> None:
+    status, _, body = raw(endpoint, method, path)
+    assert status == 501
+    assert f"{method} {path}".encode() in body
 
 
 def test_unsigned_root_says_who_we_are(endpoint: Emulator) -> None:
@@ -161,7 +350,7 @@ def test_unsigned_root_says_who_we_are(endpoint: Emulator) -> None:
 def test_web_pages_are_refused(endpoint: Emulator, method: str, headers: dict[str, str]) -> None:
     status, _, body = raw(endpoint, method, "/some-bucket", headers)
     assert status == 403
-    assert b"answers no web pages" in body
+    assert b"does not serve web pages" in body
 
 
 def test_unknown_path_of_an_owned_service_is_json(endpoint: Emulator) -> None:
@@ -171,7 +360,7 @@ def test_unknown_path_of_an_owned_service_is_json(endpoint: Emulator) -> None:
     assert "PATCH /nowhere of sagemaker-geospatial" in json.loads(body)["message"]
 
 
-def test_the_ledger_counts_external_and_internal_calls_apart(start_emulator: StartEmulator) -> None:
+def test_the_call_log_counts_external_and_internal_calls_apart(start_emulator: StartEmulator) -> None:
     emulator = start_emulator(Settings(account_id="200000000012"), [geospatial])
     emulator.client("iam").list_roles()
     emulator.client("s3").list_buckets()
@@ -192,7 +381,7 @@ def test_the_ledger_counts_external_and_internal_calls_apart(start_emulator: Sta
     assert emulator.calls == {"external": [], "internal": []}
 
 
-def test_regions_are_apart(endpoint: Emulator) -> None:
+def test_regions_are_separate(endpoint: Emulator) -> None:
     endpoint.client("sqs", "eu-west-1").create_queue(QueueName="only-there")
     here = endpoint.client("sqs").list_queues(QueueNamePrefix="only-there")
     assert "QueueUrls" not in here

@@ -14,14 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
+from botocore.session import Session as BotocoreSession
 
-from geopipe_runner.emulator.clients import client_factory
-from geopipe_runner.emulator.errors import ServiceError
-from geopipe_runner.emulator.geospatial import GeospatialService
-from geopipe_runner.emulator.server import EmulatorServer
-from geopipe_runner.emulator.service import Environment, RequestContext
-from geopipe_runner.emulator.settings import Settings
+from geopipe_emulator.clients import client_factory
+from geopipe_emulator.emulator import EmulatorServer
+from geopipe_emulator.protocol.errors import ServiceError
+from geopipe_emulator.service import Environment, RequestContext
+from geopipe_emulator.services.sagemaker_geospatial import GeospatialService
+from geopipe_emulator.settings import Settings
 
 ACCOUNT = "210987654321"
 BUCKET = "geospatial-jobs"
@@ -61,7 +63,7 @@ def role(server: EmulatorServer) -> str:
 
 @pytest.fixture
 def slow(server: EmulatorServer) -> Iterator[Callable[..., Operations]]:
-    """Services of their own beside the server's, with other settings, called without the wire."""
+    """Starts services with other settings, and calls them without HTTP."""
     made: list[GeospatialService] = []
 
     def make(**durations: float) -> Operations:
@@ -237,13 +239,13 @@ def test_the_states_in_order(slow: Callable[..., Operations], role: str) -> None
     arn = operations("StartVectorEnrichmentJob", **a_request(role))["Arn"]
     seen: list[str] = []
 
-    def look() -> dict[str, Any]:
+    def describe() -> dict[str, Any]:
         job = operations.get(arn)
         if job["Status"] not in seen[-1:]:
             seen.append(job["Status"])
         return job
 
-    wait_for(look, lambda job: job["Status"] in TERMINAL)
+    wait_for(describe, lambda job: job["Status"] in TERMINAL)
     assert seen == ["INITIALIZING", "IN_PROGRESS", "COMPLETED"]
 
 
@@ -394,7 +396,7 @@ def test_listing_pages_sorts_and_filters(slow: Callable[..., Operations], role: 
     assert listed(MaxResults=3, SortBy="Name") == ["d", "c", "b", "a"]
     assert listed(StatusEquals="FAILED") == ["d"]
     assert listed(MaxResults=2, StatusEquals="COMPLETED") == ["b", "a", "c"]
-    for parameters in ({"SortBy": "Colour"}, {"NextToken": "nonsense"}):
+    for parameters in ({"SortBy": "Color"}, {"NextToken": "nonsense"}):
         with pytest.raises(ServiceError, match="ValidationException"):
             operations("ListVectorEnrichmentJobs", **parameters)
 
@@ -411,8 +413,41 @@ def test_tags(client: Any, role: str) -> None:
         assert error_of(caught)[:2] == (400, "ValidationException")
 
 
-def test_earth_observation_is_named_as_missing(client: Any) -> None:
+MODEL = BotocoreSession().get_service_model("sagemaker-geospatial")
+EMULATED = {
+    *("StartVectorEnrichmentJob", "GetVectorEnrichmentJob", "ListVectorEnrichmentJobs", "StopVectorEnrichmentJob"),
+    *("DeleteVectorEnrichmentJob", "ExportVectorEnrichmentJob"),
+    *("TagResource", "UntagResource", "ListTagsForResource"),
+}
+
+
+@pytest.mark.parametrize("operation", sorted(set(MODEL.operation_names) - EMULATED))
+def test_every_other_operation_is_refused_by_name(client: Any, operation: str) -> None:
+    parameters = smallest(MODEL.operation_model(operation).input_shape)
     with pytest.raises(ClientError) as caught:
-        client.list_earth_observation_jobs()
-    assert error_of(caught)[0] == 501
-    assert "ListEarthObservationJobs" in error_of(caught)[2]
+        getattr(client, xform_name(operation))(**parameters)
+    status, code, message = error_of(caught)
+    assert (status, code) == (501, "NotImplemented")
+    assert message == f"The emulator does not answer {operation} of sagemaker-geospatial."
+
+
+def test_all_earth_observation_operations_are_among_those_refused() -> None:
+    earth = {name for name in MODEL.operation_names if "EarthObservation" in name}
+    assert {f"{verb}EarthObservationJob" for verb in ("Start", "Get", "Stop", "Delete", "Export")} < earth
+    assert not earth & EMULATED
+
+
+def smallest(shape: Any) -> Any:
+    """The smallest value of a shape that a client sends: required members only."""
+    if shape.type_name == "structure":
+        names = shape.required_members or (list(shape.members)[:1] if shape.is_tagged_union else [])
+        return {name: smallest(shape.members[name]) for name in names}
+    if shape.type_name == "list":
+        return [smallest(shape.member)] * max(1, shape.metadata.get("min", 1))
+    if shape.type_name == "map":
+        return {}
+    if shape.type_name == "timestamp":
+        return datetime(2026, 1, 1, tzinfo=UTC)
+    if shape.type_name == "string":
+        return shape.enum[0] if shape.enum else "x" * max(1, shape.metadata.get("min", 1))
+    return False if shape.type_name == "boolean" else 1

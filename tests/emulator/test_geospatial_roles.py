@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from geopipe_runner.emulator.geospatial.roles import PRINCIPAL, trusts
+from geopipe_emulator.services.sagemaker_geospatial.roles import PRINCIPAL, trusts
 
 OTHER = "lambda.amazonaws.com"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
-from geopipe_runner.emulator.geospatial.addresses import AddressBook
-from geopipe_runner.emulator.geospatial.gazetteer import default_gazetteer
-from geopipe_runner.emulator.geospatial.reverse_geocoding import Attributes, enrich
+from geopipe_emulator.services.sagemaker_geospatial.addresses import AddressBook
+from geopipe_emulator.services.sagemaker_geospatial.reverse_geocoding import Attributes, enrich
+from geopipe_gazetteer.gazetteer import default_places
+from tests.support.paths import ROOT
 
-SAMPLE = Path(__file__).resolve().parents[2] / "resources" / "latlongtest.csv"
+SAMPLE = ROOT / "resources" / "latlongtest.csv"
 
 WHO_IS_THERE = {
     ("-74.0445", "40.6892"): "Battery Park City, New York, USA",  # Statue of Liberty
@@ -47,7 +47,7 @@ def test_its_points_lie_all_over_the_world() -> None:
 def test_every_row_is_enriched_with_the_place_it_means() -> None:
     target = io.StringIO(newline="")
     with SAMPLE.open("rb") as source:
-        count = enrich(source, target, Attributes("Longitude", "Latitude"), AddressBook(default_gazetteer()))
+        count = enrich(source, target, Attributes("Longitude", "Latitude"), AddressBook(default_places()))
     rows = list(csv.DictReader(io.StringIO(target.getvalue(), newline="")))
     assert count == len(rows) == 200
     assert {row["reverse_geo.status"] for row in rows} == {"Valid Data"}

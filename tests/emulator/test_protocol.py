@@ -1,4 +1,4 @@
-"""The wire protocols against botocore's own serialisers and parsers, for every operation of the models we own."""
+"""The wire protocols against botocore's own serializers and parsers, for every operation of the models we own."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from botocore.model import OperationModel, Shape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from geopipe_runner.emulator.errors import ServiceError
-from geopipe_runner.emulator.models import service_model, unshared_model
-from geopipe_runner.emulator.parsing import parse_json_request, parse_rest_request
-from geopipe_runner.emulator.protocol import Protocol
-from geopipe_runner.emulator.routing import RestRouter
-from geopipe_runner.emulator.validation import validate
-from geopipe_runner.emulator.web import Request, Response
+from geopipe_emulator.http.request import Request, Response
+from geopipe_emulator.protocol.errors import ServiceError
+from geopipe_emulator.protocol.models import service_model, unshared_model
+from geopipe_emulator.protocol.parse import parse_json_request, parse_rest_request
+from geopipe_emulator.protocol.route import RestRouter
+from geopipe_emulator.protocol.validate import validate
+from geopipe_emulator.protocol.wire import Protocol
 
 OWNED = ("lambda", "sagemaker-geospatial", "sagemaker")
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -28,7 +28,7 @@ ARN = "arn:aws:lambda:us-west-2:123456789012:function:a/b c"
 
 
 def sample(shape: Shape, depth: int = 0) -> Any:
-    """A value of the shape; recursion ends with what is left out."""
+    """A value of the shape. Recursive shapes end with an empty structure."""
     match shape.type_name:
         case "structure":
             if getattr(shape, "is_document_type", False) or depth > 6:
@@ -55,7 +55,7 @@ def sample(shape: Shape, depth: int = 0) -> Any:
 
 
 def operations() -> list[Any]:
-    found = []
+    parameters = []
     for name in OWNED:
         model = service_model(name)
         for operation in model.operation_names:
@@ -63,8 +63,8 @@ def operations() -> list[Any]:
                 continue
             shapes = (model.operation_model(operation).input_shape, model.operation_model(operation).output_shape)
             if not any(_has_event_stream(shape) for shape in shapes):
-                found.append(pytest.param(name, operation, id=f"{name}-{operation}"))
-    return found
+                parameters.append(pytest.param(name, operation, id=f"{name}-{operation}"))
+    return parameters
 
 
 def _has_event_stream(shape: Shape | None) -> bool:
@@ -73,7 +73,7 @@ def _has_event_stream(shape: Shape | None) -> bool:
 
 
 def to_request(serialized: dict[str, Any]) -> Request:
-    """What the HTTP server would make of a request botocore has serialised."""
+    """The request as the HTTP server would hand it on, from botocore's serialized form."""
     body = serialized["body"]
     body = body.encode() if isinstance(body, str) else body.read() if hasattr(body, "read") else body
     query = serialized["query_string"]
@@ -121,17 +121,17 @@ def test_requests_arrive_as_sent(service: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("service", "name"), operations())
-def test_answers_arrive_as_given(service: str, name: str) -> None:
+def test_outputs_arrive_as_returned(service: str, name: str) -> None:
     operation = service_model(service).operation_model(name)
     output = sample(operation.output_shape) if operation.output_shape else {}
     response = Protocol(service).answer(operation, output)
     parsed = parsed_by_botocore(operation, response)
     parsed.pop("ResponseMetadata")
     for member, value in output.items():
-        found = parsed[member]
-        if hasattr(found, "read"):
-            found = found.read()
-        assert found == value, member
+        content = parsed[member]
+        if hasattr(content, "read"):
+            content = content.read()
+        assert content == value, member
 
 
 def request(method: str, uri: str, body: bytes = b"", **headers: str) -> Request:
@@ -177,13 +177,13 @@ def sagemaker_request(operation: str, body: bytes) -> Request:
         (b'{"PipelineName": "p", "ParallelismConfiguration": {"MaxParallelExecutionSteps": true}}', "BOOLEAN_VALUE"),
     ],
 )
-def test_wrong_types_are_serialisation_errors(body: bytes, message: str) -> None:
+def test_wrong_types_are_serialization_errors(body: bytes, message: str) -> None:
     with pytest.raises(ServiceError, match=message) as caught:
         parse("sagemaker", sagemaker_request("CreatePipeline", body))
     assert caught.value.code == "SerializationException"
 
 
-def test_all_faults_are_told_at_once_as_aws_words_them() -> None:
+def test_all_problems_are_reported_together_in_the_words_of_aws() -> None:
     body = json.dumps({"PipelineName": "-bad-", "ClientRequestToken": "short", "Unknown": 1, "RoleArn": None})
     with pytest.raises(ServiceError) as caught:
         parse("sagemaker", sagemaker_request("CreatePipeline", body.encode()))
@@ -197,7 +197,7 @@ def test_all_faults_are_told_at_once_as_aws_words_them() -> None:
     assert "Value null at 'roleArn' failed to satisfy constraint: Member must not be null" in message
 
 
-def faults(service: str, operation: str, parameters: dict[str, Any]) -> str:
+def problems(service: str, operation: str, parameters: dict[str, Any]) -> str:
     try:
         validate(service_model(service).operation_model(operation), parameters)
     except ServiceError as error:
@@ -208,23 +208,23 @@ def faults(service: str, operation: str, parameters: dict[str, Any]) -> str:
 def test_constraints_inside_lists_and_maps() -> None:
     start = {"PipelineName": "p", "ClientRequestToken": "t" * 32}
     long = {"PipelineParameters": [{"Name": "a", "Value": "x"}, {"Name": "b", "Value": "x" * 1025}]}
-    assert "at 'pipelineParameters.2.member.value'" in faults("sagemaker", "StartPipelineExecution", start | long)
-    assert faults("sagemaker", "StartPipelineExecution", start) == ""
+    assert "at 'pipelineParameters.2.member.value'" in problems("sagemaker", "StartPipelineExecution", start | long)
+    assert problems("sagemaker", "StartPipelineExecution", start) == ""
     tags = {"Resource": "arn:aws:lambda:us-west-2:123456789012:function:f", "Tags": {"k": "v"}}
-    assert faults("lambda", "TagResource", tags) == ""
+    assert problems("lambda", "TagResource", tags) == ""
     job = {"Arn": "nonsense"}
-    assert "regular expression" in faults("sagemaker-geospatial", "GetVectorEnrichmentJob", job)
+    assert "regular expression" in problems("sagemaker-geospatial", "GetVectorEnrichmentJob", job)
 
 
 def test_enums_and_ranges() -> None:
-    found = faults("lambda", "ListFunctions", {"MaxItems": 0, "FunctionVersion": "SOME"})
-    assert "Member must have value greater than or equal to 1" in found
-    assert "Member must satisfy enum value set: [ALL]" in found
+    message = problems("lambda", "ListFunctions", {"MaxItems": 0, "FunctionVersion": "SOME"})
+    assert "Member must have value greater than or equal to 1" in message
+    assert "Member must satisfy enum value set: [ALL]" in message
 
 
-def test_secrets_are_not_repeated() -> None:
+def test_secret_values_are_not_repeated() -> None:
     environment = {"FunctionName": "f", "Environment": {"Variables": {"not a name!": "x"}}}
-    assert "not a name!" not in faults("lambda", "UpdateFunctionConfiguration", environment).partition(" at ")[0]
+    assert "not a name!" not in problems("lambda", "UpdateFunctionConfiguration", environment).partition(" at ")[0]
 
 
 def test_errors_carry_code_message_and_the_models_status() -> None:
@@ -244,7 +244,7 @@ def test_sagemaker_errors_have_no_status_in_the_model() -> None:
     assert parsed_by_botocore(operation, response)["Error"] == {"Code": "ResourceNotFound", "Message": "gone"}
 
 
-def test_a_handlers_unknown_member_is_our_mistake_and_said() -> None:
+def test_an_unknown_member_of_an_output_is_an_error() -> None:
     operation = service_model("sagemaker").operation_model("DescribePipeline")
     with pytest.raises(TypeError, match="Piplines"):
         Protocol("sagemaker").answer(operation, {"Piplines": []})

@@ -7,17 +7,25 @@ import io
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geopipe_runner.emulator.geospatial.addresses import ADDRESS_COLUMNS, BULK_FROM, AddressBook, address_of
-from geopipe_runner.emulator.geospatial.gazetteer import Place, default_gazetteer
-from geopipe_runner.emulator.geospatial.reverse_geocoding import ROWS_AT_ONCE, Attributes, InputError, enrich
+from geopipe_emulator.services.sagemaker_geospatial.addresses import (
+    ADDRESS_COLUMNS,
+    AddressBook,
+    address_of,
+)
+from geopipe_emulator.services.sagemaker_geospatial.reverse_geocoding import (
+    CHUNK_ROWS,
+    Attributes,
+    InputError,
+    enrich,
+)
+from geopipe_gazetteer.gazetteer import Place, default_places
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "resources" / "latlongtest.csv"
 ANCHORAGE = ["", "USA", "Anchorage, Alaska, USA", "Anchorage", "", "", "Alaska", "Valid Data"]
 COLUMNS = [
@@ -36,13 +44,12 @@ def enriched(
     text: str | bytes,
     longitude: str = "Longitude",
     latitude: str = "Latitude",
-    bulk_from: int = BULK_FROM,
-    rows_at_once: int = ROWS_AT_ONCE,
+    chunk_rows: int = CHUNK_ROWS,
 ) -> str:
     data = text.encode() if isinstance(text, str) else text
     target = io.StringIO(newline="")
-    book = AddressBook(default_gazetteer(), bulk_from)
-    enrich(io.BytesIO(data), target, Attributes(longitude, latitude), book, rows_at_once=rows_at_once)
+    book = AddressBook(default_places())
+    enrich(io.BytesIO(data), target, Attributes(longitude, latitude), book, chunk_rows=chunk_rows)
     return target.getvalue()
 
 
@@ -180,9 +187,27 @@ def test_other_encodings_are_refused(data: bytes) -> None:
         enriched(data)
 
 
-def test_a_cell_without_end_is_refused() -> None:
+@pytest.mark.parametrize("rows", [0, 3, 50_000, 5_000_000])
+def test_a_cell_without_end_is_refused(rows: int) -> None:
     with pytest.raises(InputError, match="not CSV"):
-        enriched('Longitude,Latitude\n1,"2\n' + "1,2\n" * 50_000)
+        enriched('Longitude,Latitude\n1,2\n1,"2\n' + "1,2\n" * rows)
+
+
+@pytest.mark.parametrize("size", [131_072, 131_073, 2_000_000])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_long_cells_are_kept(size: int, quote: str) -> None:
+    cell = "x" * size
+    rows = table_of_long_cells(f"Longitude,Latitude,Note\n13.4,52.5,{quote}{cell}{quote}\n1,2,y\n")
+    assert [row[2] for row in rows] == ["Note", cell, "y"]
+    assert rows[1][3 + COLUMNS.index("reverse_geo.country")] == "DEU"
+
+
+def table_of_long_cells(text: str) -> list[list[str]]:
+    before = csv.field_size_limit()
+    try:
+        return table(enriched(text))
+    finally:
+        csv.field_size_limit(before)
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -201,11 +226,11 @@ def test_chunks_and_both_searches_give_the_same_rows() -> None:
     rows = [f"{number},{spots[number % len(spots)]}" for number in range(1003)]
     rows[3], rows[700] = "3,,", "700,nowhere,1"
     text = "\n".join(["Id,Longitude,Latitude", *rows])
-    at_once = table(enriched(text))
-    assert [row[0] for row in at_once[1:]] == [str(number) for number in range(1003)]
-    assert [row[-1] == "Valid Data" for row in at_once[1:]].count(False) == 2
-    assert table(enriched(text, rows_at_once=100)) == at_once
-    assert table(enriched(text, rows_at_once=100, bulk_from=50)) == at_once
+    whole = table(enriched(text))
+    assert [row[0] for row in whole[1:]] == [str(number) for number in range(1003)]
+    assert [row[-1] == "Valid Data" for row in whole[1:]].count(False) == 2
+    assert table(enriched(text, chunk_rows=100)) == whole
+    assert table(enriched(text, chunk_rows=100)) == whole
 
 
 def test_between_chunks_the_work_can_be_given_up() -> None:
@@ -216,19 +241,17 @@ def test_between_chunks_the_work_can_be_given_up() -> None:
         raise EnoughError
 
     with pytest.raises(EnoughError):
-        enrich(
-            io.BytesIO(b"x,y\n1,2\n"), io.StringIO(), Attributes("x", "y"), AddressBook(default_gazetteer()), give_up
-        )
+        enrich(io.BytesIO(b"x,y\n1,2\n"), io.StringIO(), Attributes("x", "y"), AddressBook(default_places()), give_up)
 
 
 def test_a_small_input_is_read_without_numpy() -> None:
     script = f"""
 import io, sys
-from geopipe_runner.emulator.geospatial.addresses import AddressBook
-from geopipe_runner.emulator.geospatial.gazetteer import default_gazetteer
-from geopipe_runner.emulator.geospatial.reverse_geocoding import Attributes, enrich
+from geopipe_emulator.services.sagemaker_geospatial.addresses import AddressBook
+from geopipe_gazetteer.gazetteer import default_places
+from geopipe_emulator.services.sagemaker_geospatial.reverse_geocoding import Attributes, enrich
 with open({str(SAMPLE)!r}, "rb") as source:
-    print(enrich(source, io.StringIO(), Attributes("Longitude", "Latitude"), AddressBook(default_gazetteer())))
+    print(enrich(source, io.StringIO(), Attributes("Longitude", "Latitude"), AddressBook(default_places())))
 print({{"numpy", "scipy"}} & set(sys.modules))
 """
     answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

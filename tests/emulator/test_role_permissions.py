@@ -1,4 +1,4 @@
-"""Roles held to their policies, through real clients: who is judged, how refusals read, what services make of them."""
+"""Roles held to their policies, through real clients: whom this concerns, the error texts, and what services do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from emulator_endpoint import Emulator, StartEmulator
-from geopipe_runner.emulator.settings import Settings
-from test_functions import eventually, zipped
+from geopipe_emulator.settings import Settings
+from tests.support.emulator_endpoint import Emulator, StartEmulator
+from tests.support.functions import zipped
+from tests.support.wait import eventually
 
 ACCOUNT = "200000000071"
 REGION = "us-west-2"
@@ -55,21 +56,23 @@ class Role:
         self.arn: str = created["Role"]["Arn"]
 
     def may(self, *statements: dict[str, Any]) -> None:
-        """This, and nothing else."""
+        """Allow the role this, and nothing else."""
         self.account.client("iam").put_role_policy(
             RoleName=self.name, PolicyName="may", PolicyDocument=document(*statements)
         )
 
     def client(self, service: str) -> Any:
         policy = {"Policy": self.session_policy} if self.session_policy else {}
-        given = self.account.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="me", **policy)["Credentials"]
+        session = self.account.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="me", **policy)[
+            "Credentials"
+        ]
         return self.account.session.client(
             service,
             region_name=REGION,
             endpoint_url=self.account.url,
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
             config=Config(proxies={}, retries={"total_max_attempts": 1}, inject_host_prefix=False),
         )
 
@@ -158,27 +161,27 @@ def test_everybody_may_ask_who_he_is(role: Role) -> None:
     assert role.client("sts").get_caller_identity()["Arn"].endswith(f"assumed-role/{role.name}/me")
 
 
-def test_the_user_s_own_credentials_are_never_judged(account: Emulator) -> None:
+def test_the_user_s_own_credentials_may_do_everything(account: Emulator) -> None:
     for service, method in (("sqs", "list_queues"), ("s3", "list_buckets"), ("sagemaker", "list_pipelines")):
         getattr(account.client(service), method)()
 
 
-def test_nobody_is_judged_unless_the_settings_ask(emulator: Emulator) -> None:
+def test_roles_may_do_everything_unless_the_settings_enforce_policies(emulator: Emulator) -> None:
     iam = emulator.client("iam")
     trust = document({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
-    arn = iam.create_role(RoleName="unjudged", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    given = emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    arn = iam.create_role(RoleName="unrestricted", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    session = emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
     sqs = boto3.client(
         "sqs",
         region_name=REGION,
         endpoint_url=emulator.url,
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
         config=Config(proxies={}),
     )
     sqs.list_queues()
-    iam.delete_role(RoleName="unjudged")
+    iam.delete_role(RoleName="unrestricted")
 
 
 def test_policies_count_as_they_come_and_go(account: Emulator, role: Role) -> None:
@@ -261,7 +264,7 @@ def bucket(account: Emulator) -> str:
     return "permissions"
 
 
-def test_who_may_not_list_is_not_told_what_is_missing(role: Role, bucket: str) -> None:
+def test_without_list_permission_a_missing_key_is_access_denied(role: Role, bucket: str) -> None:
     s3, get = role.client("s3"), allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*")
     role.may(get)
     assert s3.get_object(Bucket=bucket, Key="input.csv")["Body"].read()
@@ -280,14 +283,14 @@ def test_listing_may_be_limited_to_a_prefix(role: Role, bucket: str) -> None:
 # Jobs, which act as their own role
 
 
-def ended(account: Emulator, arn: str, member: str) -> dict[str, Any]:
+def wait_for_end(account: Emulator, arn: str, member: str) -> dict[str, Any]:
     client = account.client("sagemaker-geospatial")
 
-    def look() -> dict[str, Any] | None:
+    def ended_job() -> dict[str, Any] | None:
         job: dict[str, Any] = client.get_vector_enrichment_job(Arn=arn)
         return job if job.get(member) in ("COMPLETED", "SUCCEEDED", "FAILED") else None
 
-    job: dict[str, Any] = eventually(look)
+    job: dict[str, Any] = eventually(ended_job)
     return job
 
 
@@ -297,16 +300,16 @@ def test_a_job_reads_and_writes_as_its_role(account: Emulator, role: Role, bucke
         allow("s3:GetObject", f"arn:aws:s3:::{bucket}/*"),
         allow("s3:PutObject", f"arn:aws:s3:::{bucket}/out/*"),
     )
-    look = allow("sagemaker-geospatial:GetVectorEnrichmentJob")
+    get = allow("sagemaker-geospatial:GetVectorEnrichmentJob")
 
     def run() -> dict[str, Any]:
         arn = client.start_vector_enrichment_job(**job_request(role.arn, f"s3://{bucket}/input.csv"))["Arn"]
-        return ended(account, arn, "Status")
+        return wait_for_end(account, arn, "Status")
 
     def export(job: dict[str, Any], prefix: str) -> dict[str, Any]:
         output = {"S3Data": {"S3Uri": f"s3://{bucket}/{prefix}/"}}
         client.export_vector_enrichment_job(Arn=job["Arn"], ExecutionRoleArn=role.arn, OutputConfig=output)
-        return ended(account, job["Arn"], "ExportStatus")
+        return wait_for_end(account, job["Arn"], "ExportStatus")
 
     refused = run()
     assert (refused["Status"], refused["ErrorDetails"]["ErrorType"]) == ("FAILED", "CLIENT_ERROR")
@@ -314,19 +317,19 @@ def test_a_job_reads_and_writes_as_its_role(account: Emulator, role: Role, bucke
     role.may(read)
     job = run()
     assert job["Status"] == "COMPLETED"
-    for statements, missing in (([read], "GetVectorEnrichmentJob"), ([read, look], "s3:PutObject")):
+    for statements, missing in (([read], "GetVectorEnrichmentJob"), ([read, get], "s3:PutObject")):
         role.may(*statements)
         failed = export(run(), "out")
         assert failed["ExportStatus"] == "FAILED"
         assert missing in failed["ExportErrorDetails"]["Message"]
-    role.may(read, write, look)
+    role.may(read, write, get)
     assert export(run(), "elsewhere")["ExportStatus"] == "FAILED"
     assert export(job, "out")["ExportStatus"] == "SUCCEEDED"
 
 
 # Functions and their mappings
 
-ASKS = """
+CALLS_SQS = """
 import boto3
 sqs = boto3.client("sqs")
 def handler(event, context):
@@ -337,26 +340,28 @@ def handler(event, context):
 
 
 @dataclass
-class Function:
+class CallingFunction:
+    """A function that calls SQS when it is invoked with "ask"."""
+
     account: Emulator
     role: Role
     name: str
 
-    def ask(self) -> str:
-        answer = self.account.client("lambda").invoke(FunctionName=self.name, Payload=b'"ask"')
-        return str(answer["Payload"].read().decode())
+    def call(self) -> str:
+        response = self.account.client("lambda").invoke(FunctionName=self.name, Payload=b'"ask"')
+        return str(response["Payload"].read().decode())
 
 
 @pytest.fixture
-def function(account: Emulator, role: Role) -> Function:
+def function(account: Emulator, role: Role) -> CallingFunction:
     account.client("lambda").create_function(
         FunctionName=role.name,
         Runtime="python3.12",
         Role=role.arn,
         Handler="app.handler",
-        Code={"ZipFile": zipped(app=ASKS)},
+        Code={"ZipFile": zipped(app=CALLS_SQS)},
     )
-    return Function(account, role, role.name)
+    return CallingFunction(account, role, role.name)
 
 
 @pytest.fixture(scope="module")
@@ -365,28 +370,30 @@ def queue(account: Emulator) -> str:
     return url
 
 
-def test_a_function_acts_as_its_role(function: Function, queue: str) -> None:
-    told = function.ask()
-    assert "AccessDenied" in told
-    assert f"assumed-role/{function.role.name}/{function.name} is not authorized to perform: sqs:getqueueurl" in told
+def test_a_function_acts_as_its_role(function: CallingFunction, queue: str) -> None:
+    response = function.call()
+    assert "AccessDenied" in response
+    assert (
+        f"assumed-role/{function.role.name}/{function.name} is not authorized to perform: sqs:getqueueurl" in response
+    )
     function.role.may(allow("sqs:GetQueueUrl"))
-    assert json.loads(function.ask()) == queue
+    assert json.loads(function.call()) == queue
 
 
-def test_a_function_without_the_right_to_log_runs_and_leaves_no_trace(
-    account: Emulator, function: Function, queue: str
+def test_a_function_without_permission_to_log_runs_and_logs_nothing(
+    account: Emulator, function: CallingFunction, queue: str
 ) -> None:
     logs, group = account.client("logs"), f"/aws/lambda/{function.name}"
-    function.ask()
+    function.call()
     assert account.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
     function.role.may(allow("logs:*", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:*"))
-    function.ask()
+    function.call()
     eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
 
 
 @pytest.mark.parametrize("missing", LAMBDA_ON_QUEUES)
-def test_a_mapping_wants_a_role_that_may_read_the_queue(
-    account: Emulator, function: Function, queue: str, missing: str
+def test_a_mapping_requires_a_role_that_may_read_the_queue(
+    account: Emulator, function: CallingFunction, queue: str, missing: str
 ) -> None:
     create = account.client("lambda").create_event_source_mapping
     function.role.may(allow([action for action in LAMBDA_ON_QUEUES if action != missing]))
@@ -396,7 +403,7 @@ def test_a_mapping_wants_a_role_that_may_read_the_queue(
     assert error["Message"] == f"The provided execution role does not have permissions to call {action} on SQS"
 
 
-def test_a_mapping_reads_the_queue_as_the_function_s_role(account: Emulator, function: Function) -> None:
+def test_a_mapping_reads_the_queue_as_the_function_s_role(account: Emulator, function: CallingFunction) -> None:
     sqs, functions = account.client("sqs"), account.client("lambda")
     url = sqs.create_queue(QueueName=function.name)["QueueUrl"]
     function.role.may(allow(LAMBDA_ON_QUEUES))
@@ -410,7 +417,7 @@ def test_a_mapping_reads_the_queue_as_the_function_s_role(account: Emulator, fun
     sqs.send_message(QueueUrl=url, MessageBody="one")
     eventually(lambda: result() == "OK")
     function.role.may(allow("sqs:GetQueueAttributes"))
-    # A poll that waits already was allowed when it came; the message it brings cannot be deleted any more.
+    # A poll that waits already was allowed when it began. The message that it returns cannot be deleted any more.
     sqs.send_message(QueueUrl=url, MessageBody="two")
     eventually(lambda: "not authorized to perform: sqs:" in result())
     functions.delete_event_source_mapping(UUID=mapping)
@@ -426,15 +433,17 @@ def run_pipeline(account: Emulator, role: Role, step: dict[str, Any]) -> tuple[s
     sagemaker.create_pipeline(PipelineName=f"P-{role.name}", PipelineDefinition=definition, RoleArn=role.arn)
     arn = sagemaker.start_pipeline_execution(PipelineName=f"P-{role.name}")["PipelineExecutionArn"]
 
-    def look() -> Any:
+    def begun_steps() -> Any:
         steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
-        return [found for found in steps if found["StepStatus"] in ("Failed", "Succeeded", "Executing")]
+        return [step for step in steps if step["StepStatus"] in ("Failed", "Succeeded", "Executing")]
 
-    return arn, f"P-{role.name}", eventually(look)[0]
+    return arn, f"P-{role.name}", eventually(begun_steps)[0]
 
 
 @pytest.mark.parametrize("action", ["lambda:InvokeFunction", "sqs:SendMessage"])
-def test_a_step_acts_as_the_pipeline_s_role(account: Emulator, function: Function, queue: str, action: str) -> None:
+def test_a_step_acts_as_the_pipeline_s_role(
+    account: Emulator, function: CallingFunction, queue: str, action: str
+) -> None:
     function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.name}"
     step = (
         {"Type": "Lambda", "FunctionArn": function_arn}
@@ -445,7 +454,7 @@ def test_a_step_acts_as_the_pipeline_s_role(account: Emulator, function: Functio
 
     def failed() -> Any:
         steps = account.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=arn)
-        return [found for found in steps["PipelineExecutionSteps"] if found["StepStatus"] == "Failed"]
+        return [step for step in steps["PipelineExecutionSteps"] if step["StepStatus"] == "Failed"]
 
     arn, _, _ = run_pipeline(account, pipeline_role, step)
     reason = eventually(failed)[0]["FailureReason"]
@@ -454,7 +463,9 @@ def test_a_step_acts_as_the_pipeline_s_role(account: Emulator, function: Functio
     assert action.lower() in reason.lower()
 
 
-def test_an_answer_is_a_matter_of_the_execution_that_waits(account: Emulator, role: Role, queue: str) -> None:
+def test_a_callback_is_answered_with_permission_for_the_waiting_execution(
+    account: Emulator, role: Role, queue: str
+) -> None:
     pipeline_role = Role(account)
     pipeline_role.may(allow("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:permissions"))
     arn, name, step = run_pipeline(account, pipeline_role, {"Type": "Callback", "SqsQueueUrl": queue})

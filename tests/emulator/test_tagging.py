@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator_endpoint import Emulator, StartEmulator
-from geopipe_runner.emulator.server import default_services
-from geopipe_runner.emulator.settings import Settings
+from geopipe_emulator.emulator import default_services
+from geopipe_emulator.settings import Settings
+from tests.support.emulator_endpoint import Emulator, StartEmulator
 
 ACCOUNT = "200000000071"
 EMPTY_ACCOUNT = "200000000072"
@@ -42,8 +42,8 @@ def a_zip() -> bytes:
 
 
 @dataclass(frozen=True)
-class World:
-    """An account with one of everything that can be tagged, and what does not count beside it."""
+class TaggingWorld:
+    """An account with one of everything that can be tagged, and other resources that do not count."""
 
     emulator: Emulator
     job: str
@@ -78,7 +78,7 @@ def by_arn(mappings: Iterable[dict[str, Any]]) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def world(start_emulator: StartEmulator) -> World:
+def world(start_emulator: StartEmulator) -> TaggingWorld:
     emulator = start_emulator(Settings(account_id=ACCOUNT), default_services())
     role = make_role(emulator)
     make_queues_and_buckets(emulator)
@@ -89,7 +89,7 @@ def world(start_emulator: StartEmulator) -> World:
         PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": [a_lambda_step(role)]}),
         Tags=as_list(OURS),
     )
-    return World(emulator, make_job(emulator, role), make_function(emulator, role))
+    return TaggingWorld(emulator, make_job(emulator, role), make_function(emulator, role))
 
 
 def make_role(emulator: Emulator) -> str:
@@ -151,40 +151,40 @@ def make_function(emulator: Emulator, role: str) -> str:
     return str(mapping["EventSourceMappingArn"])
 
 
-def internal_calls(world: World) -> Counter[tuple[str, str]]:
+def internal_calls(world: TaggingWorld) -> Counter[tuple[str, str]]:
     rows = world.emulator.calls["internal"]
     return Counter({(row["service"], row["operation"]): row["count"] for row in rows})
 
 
-def refusal(world: World, **request: Any) -> str:
+def refusal(world: TaggingWorld, **request: Any) -> str:
     with pytest.raises(ClientError) as refused:
         world.tagging.get_resources(**request)
     return str(refused.value.response["Error"]["Code"])
 
 
-def test_everything_tagged_in_the_region_is_found_with_all_its_tags(world: World) -> None:
+def test_everything_tagged_in_the_region_is_found_with_all_its_tags(world: TaggingWorld) -> None:
     assert world.found() == world.everything
 
 
-def test_a_key_with_a_value_finds_one_deployment(world: World) -> None:
+def test_a_key_with_a_value_finds_one_deployment(world: TaggingWorld) -> None:
     filters = [{"Key": "geopipe:deployment", "Values": ["ours"]}]
     assert set(world.found(TagFilters=filters)) == {a for a, tags in world.everything.items() if tags == OURS}
 
 
-def test_several_values_are_alternatives(world: World) -> None:
+def test_several_values_are_alternatives(world: TaggingWorld) -> None:
     filters = [{"Key": "geopipe:deployment", "Values": ["ours", "theirs"]}]
     expected = {a for a, tags in world.everything.items() if "geopipe:deployment" in tags}
     assert set(world.found(TagFilters=filters)) == expected
     assert arn("sqs", "theirs") in expected
 
 
-def test_a_key_alone_means_any_value(world: World) -> None:
+def test_a_key_alone_means_any_value(world: TaggingWorld) -> None:
     assert set(world.found(TagFilters=[{"Key": "team"}])) == {
         a for a, tags in world.everything.items() if "team" in tags
     }
 
 
-def test_several_filters_must_all_hold(world: World) -> None:
+def test_several_filters_must_all_hold(world: TaggingWorld) -> None:
     filters = [{"Key": "team", "Values": ["maps", "jobs"]}, {"Key": "geopipe:deployment"}]
     assert set(world.found(TagFilters=filters)) == {a for a, tags in world.everything.items() if tags == OURS}
     assert world.found(TagFilters=[*filters, {"Key": "absent"}]) == {}
@@ -208,19 +208,21 @@ def test_several_filters_must_all_hold(world: World) -> None:
         (["sagemaker:endpoint"], []),
     ],
 )
-def test_types_are_told_by_service_and_resource_type(world: World, types: list[str], beginnings: list[str]) -> None:
+def test_types_are_filtered_by_service_and_resource_type(
+    world: TaggingWorld, types: list[str], beginnings: list[str]
+) -> None:
     expected = {a for a in world.everything if a.startswith(tuple(beginnings))}
     assert set(world.found(ResourceTypeFilters=types)) == expected
     assert bool(expected) is bool(beginnings)
 
 
-def test_only_the_services_asked_for_are_called(world: World) -> None:
+def test_only_the_services_asked_for_are_called(world: TaggingWorld) -> None:
     before = internal_calls(world)
     world.found(ResourceTypeFilters=["lambda:function"])
     assert internal_calls(world) - before == Counter({("lambda", "ListFunctions"): 1, ("lambda", "ListTags"): 1})
 
 
-def test_named_resources_are_answered_and_missing_ones_left_out(world: World) -> None:
+def test_named_resources_are_answered_and_missing_ones_left_out(world: TaggingWorld) -> None:
     wanted = [arn("sqs", "theirs"), arn("logs", "log-group:/aws/lambda/Ours")]
     missing = [arn("sqs", "no-such-queue"), arn("sqs", "untagged"), "not an ARN"]
     answer = world.tagging.get_resources(ResourceARNList=[*wanted, *missing])
@@ -228,7 +230,7 @@ def test_named_resources_are_answered_and_missing_ones_left_out(world: World) ->
     assert answer["PaginationToken"] == ""
 
 
-def test_pages_hold_everything_once(world: World) -> None:
+def test_pages_hold_everything_once(world: TaggingWorld) -> None:
     pages = list(world.tagging.get_paginator("get_resources").paginate(ResourcesPerPage=3))
     sizes = [len(page["ResourceTagMappingList"]) for page in pages]
     shown = [mapping["ResourceARN"] for page in pages for mapping in page["ResourceTagMappingList"]]
@@ -237,7 +239,7 @@ def test_pages_hold_everything_once(world: World) -> None:
     assert [bool(page["PaginationToken"]) for page in pages] == [True, True, False]
 
 
-def test_a_page_ends_before_a_resource_whose_tags_do_not_fit(world: World) -> None:
+def test_a_page_ends_before_a_resource_whose_tags_do_not_fit(world: TaggingWorld) -> None:
     sqs, many = world.emulator.client("sqs", "us-east-2"), {f"key-{number}": "x" for number in range(40)}
     for number in range(5):
         sqs.create_queue(QueueName=f"many-{number}", tags=many)
@@ -247,7 +249,7 @@ def test_a_page_ends_before_a_resource_whose_tags_do_not_fit(world: World) -> No
     assert tagging.get_tag_keys()["TagKeys"] == sorted(many)
 
 
-def test_what_is_deleted_is_not_answered(world: World) -> None:
+def test_what_is_deleted_is_not_answered(world: TaggingWorld) -> None:
     sqs, s3, logs = (world.emulator.client(service) for service in ("sqs", "s3", "logs"))
     lambda_, sagemaker = world.emulator.client("lambda"), world.emulator.client("sagemaker")
     url = sqs.create_queue(QueueName="short-lived", tags=OURS)["QueueUrl"]
@@ -274,7 +276,7 @@ def test_what_is_deleted_is_not_answered(world: World) -> None:
     assert world.found() == world.everything
 
 
-def test_a_region_has_its_own(world: World) -> None:
+def test_a_region_has_its_own(world: TaggingWorld) -> None:
     pages = world.emulator.client("resourcegroupstaggingapi", "eu-west-1").get_resources()
     assert set(by_arn(pages["ResourceTagMappingList"])) == {
         f"arn:aws:sqs:eu-west-1:{ACCOUNT}:elsewhere",
@@ -282,7 +284,7 @@ def test_a_region_has_its_own(world: World) -> None:
     }
 
 
-def test_keys_and_values_in_use(world: World) -> None:
+def test_keys_and_values_in_use(world: TaggingWorld) -> None:
     assert world.tagging.get_tag_keys()["TagKeys"] == ["geopipe:deployment", "team"]
     assert world.tagging.get_tag_values(Key="geopipe:deployment")["TagValues"] == ["ours", "theirs"]
     assert world.tagging.get_tag_values(Key="absent")["TagValues"] == []
@@ -304,18 +306,18 @@ def test_keys_and_values_in_use(world: World) -> None:
         {"ExcludeCompliantResources": True},
     ],
 )
-def test_what_contradicts_itself_is_refused(world: World, request_: dict[str, Any]) -> None:
+def test_what_contradicts_itself_is_refused(world: TaggingWorld, request_: dict[str, Any]) -> None:
     assert refusal(world, **request_) == "InvalidParameterException"
 
 
-def test_other_operations_are_refused_by_name(world: World) -> None:
+def test_other_operations_are_refused_by_name(world: TaggingWorld) -> None:
     with pytest.raises(ClientError, match="does not answer TagResources of tagging") as refused:
         world.tagging.tag_resources(ResourceARNList=[arn("sqs", "ours")], Tags={"a": "b"})
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
     assert world.found() == world.everything
 
 
-def test_a_bucket_that_denies_every_question_is_left_out(world: World) -> None:
+def test_a_bucket_that_denies_every_question_is_left_out(world: TaggingWorld) -> None:
     s3 = world.emulator.client("s3")
     make_bucket(s3, "tagging-closed", REGION, OURS)
     assert "arn:aws:s3:::tagging-closed" in world.found(ResourceTypeFilters=["s3"])

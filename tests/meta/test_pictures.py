@@ -1,4 +1,4 @@
-"""The pictures in the README show the program as it is; no graphviz is needed to tell."""
+"""The pictures in the README show the current program. The test needs no graphviz."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 import zlib
 
 import pytest
-from source_files import ROOT
 
 from docs.pictures.graphs import SOURCES, pipeline_source, workflow_source
 from docs.pictures.png import chunks, source_of, with_source
 from docs.pictures.sheet import Sheet
+from tests.support.paths import ROOT
 
 MAX_BYTES = 150_000
 
@@ -58,7 +58,7 @@ def test_what_the_grid_does_not_know_comes_below_it() -> None:
 
 def test_the_text_of_a_picture_does_not_depend_on_chance() -> None:
     program = "from docs.pictures.graphs import SOURCES; print(*(source() for source in SOURCES.values()), sep='')"
-    told = {
+    texts = {
         subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,
@@ -69,7 +69,7 @@ def test_the_text_of_a_picture_does_not_depend_on_chance() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert told == {pipeline_source() + workflow_source() + "\n"}
+    assert texts == {pipeline_source() + workflow_source() + "\n"}
 
 
 def test_a_picture_carries_one_text_and_is_otherwise_the_same() -> None:
@@ -79,7 +79,7 @@ def test_a_picture_carries_one_text_and_is_otherwise_the_same() -> None:
     assert with_source(drawn, source_of(before)) == before
 
 
-def test_what_carries_no_text_is_told() -> None:
+def test_a_picture_without_its_text_is_found() -> None:
     drawn = picture("pipeline.png")
     place = drawn.index(b"iTXt")
     assert source_of(drawn[:place] + b"noTx" + drawn[place + 4 :]) == ""

@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows."""
+"""Rules of this project that no linter has."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from pathlib import Path
 import jinja2
 import pytest
 from jinja2 import nodes
-from source_files import EMULATOR, FUNCTION, ROOT, RUNNER
+
+from tests.support.paths import ROOT
+from tests.support.source_files import EMULATOR, FUNCTION, RUNNER
 
 TEMPLATES = sorted((ROOT / "pipeline_templates").glob("*.j2"))
 NOT_OURS = {".git", ".venv", "__pycache__", "build", "dist", "out"}
 
 
-def test_there_are_templates() -> None:
+def test_values_enter_a_template_as_json_only() -> None:
     assert TEMPLATES
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_values_enter_a_template_as_json_only(path: Path) -> None:
-    tree = jinja2.Environment().parse(path.read_text(encoding="utf-8"))
-    macros = {macro.name for macro in tree.find_all(nodes.Macro)}
-    assert list(unsafe(tree, macros)) == []
+    unsafe_values = []
+    for path in TEMPLATES:
+        tree = jinja2.Environment().parse(path.read_text(encoding="utf-8"))
+        macros = {macro.name for macro in tree.find_all(nodes.Macro)}
+        unsafe_values += [f"{path.name}: {expression}" for expression in unsafe(tree, macros)]
+    assert unsafe_values == []
 
 
 def unsafe(tree: nodes.Template, macros: set[str]) -> Iterator[str]:
-    """Every expression whose value is written as it is.
+    """Yields every expression whose value is written unchanged.
 
-    Text of the template itself and its own constants are safe, and so is what a macro of the template has written,
-    for its expressions are looked at here too.
+    Text and constants of the template are safe. The output of its macros is safe because their expressions are checked
+    here too.
     """
     for output in tree.find_all(nodes.Output):
         for part in output.nodes:
@@ -63,7 +64,7 @@ def is_safe(part: nodes.Node, macros: set[str]) -> bool:
         "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(name) }}",
     ],
 )
-def test_the_rule_for_templates_bites(text: str) -> None:
+def test_an_unsafe_expression_is_found(text: str) -> None:
     tree = jinja2.Environment().parse(text)
     assert list(unsafe(tree, {macro.name for macro in tree.find_all(nodes.Macro)}))
 
@@ -82,11 +83,11 @@ def texts() -> Iterator[tuple[Path, str]]:
                 continue
 
 
+# Paths of one machine and addresses of registries: they belong to the installation, not to the project.
 FORBIDDEN = ["/" + "work/", "python" + "hosted", "py" + "pi.org", "index" + "-url", "npm" + "js"]
-"""Paths of one machine and addresses of registries: they belong to whoever installs, not to the project."""
 
 
-def test_no_file_speaks_of_one_machine_or_of_registries() -> None:
+def test_no_file_names_one_machine_or_a_registry() -> None:
     found = [f"{place}: {word}" for place, text in texts() for word in FORBIDDEN if word in text]
     assert found == []
 
@@ -102,29 +103,9 @@ def has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> bool:
     return bool(ast.get_docstring(node))
 
 
-@pytest.mark.parametrize("source", [*RUNNER, *EMULATOR, *FUNCTION], ids=lambda source: str(source.place))
-def test_every_module_says_why_it_exists(source) -> None:  # type: ignore[no-untyped-def]
-    assert has_docstring(source.tree) or not source.tree.body
-
-
-def is_data(node: ast.ClassDef) -> bool:
-    """A dataclass whose fields speak for themselves."""
-    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
-
-
-def test_every_public_function_and_class_says_what_it_is_for() -> None:
-    """Not plain data, and not the rules of the configuration, whose names are sentences."""
-    silent = [
-        f"{source.place}: {node.name}"
-        for source in RUNNER
-        for node in source.tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-        and not node.name.startswith("_")
-        and not has_docstring(node)
-        and not (isinstance(node, ast.ClassDef) and is_data(node))
-        and not source.place.stem.endswith("rules")
-    ]
-    assert silent == []
+def test_every_module_says_why_it_exists() -> None:
+    modules = [*RUNNER, *EMULATOR, *FUNCTION]
+    assert [str(module.place) for module in modules if module.tree.body and not has_docstring(module.tree)] == []
 
 
 def test_every_public_method_of_the_verbs_says_what_it_does() -> None:

@@ -1,4 +1,4 @@
-"""Builds `world.json`, the countries on the report's map, from the data inside an npm package. Run by hand, never else.
+"""Builds `world.json`, the countries on the report's map, from the data in an npm package. It is run by hand only.
 
     npm pack world-atlas@2.0.2 && tar xzf world-atlas-2.0.2.tgz
     python -m geopipe_runner.report.html.build_world package
@@ -17,10 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+# Degrees that a border may be moved: less than a pixel on a map of the world.
 TOLERANCE = 0.04
-"""So far may a border lie from where it was: less than a pixel on a map of the world."""
+# Square degrees. Smaller islands are left out, except the largest part of each country.
 SMALLEST = 0.005
-"""Square degrees; smaller islands go, but for the largest part of each country."""
 SOURCE_FILE = "countries-50m.json"
 OUTPUT = Path(__file__).with_name("world.json")
 ABOUT = (
@@ -34,7 +34,7 @@ Ring = list[Point]
 
 
 def main() -> None:
-    """Read the package's folder, write `world.json` beside this module."""
+    """Read the package's folder, and write `world.json` next to this module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path, help="the folder of the unpacked package")
     parser.add_argument("--output", type=Path, default=OUTPUT)
@@ -55,7 +55,7 @@ def _world(atlas: Mapping[str, Any]) -> Iterator[list[list[int]]]:
 
 
 def _arcs(atlas: Mapping[str, Any]) -> Iterator[Ring]:
-    """TopoJSON's arcs, which are whole numbers, each the difference from the one before."""
+    """Yields TopoJSON's arcs, which are whole numbers, each the difference from the one before."""
     (scale_x, scale_y), (origin_x, origin_y) = atlas["transform"]["scale"], atlas["transform"]["translate"]
     for arc in atlas["arcs"]:
         x = y = 0
@@ -67,7 +67,7 @@ def _arcs(atlas: Mapping[str, Any]) -> Iterator[Ring]:
 
 
 def _simplified(line: Ring) -> Ring:
-    """Ramer, Douglas and Peucker: no point that is left out lies farther than the tolerance from what is drawn."""
+    """Returns a line with fewer points: those left out are within the tolerance (Ramer, Douglas and Peucker)."""
     if len(line) < 3:
         return line
     last = len(line) - 1
@@ -91,14 +91,14 @@ def _square_distance(a: Point, b: Point) -> float:
 
 
 def _off(point: Point, a: Point, b: Point) -> float:
-    """How far `point` is from the straight line through a and b."""
+    """Returns the distance of `point` from the straight line through a and b."""
     dx, dy = b[0] - a[0], b[1] - a[1]
     length = math.hypot(dx, dy)
     return abs(dx * (a[1] - point[1]) - (a[0] - point[0]) * dy) / length if length else 0.0
 
 
 def _polygons(country: Mapping[str, Any], arcs: Sequence[Ring]) -> list[list[Ring]]:
-    """Rings joined from arcs; those that have shrunk to a line are none."""
+    """Returns rings joined from arcs, without those that have shrunk to a line."""
     numbered: list[list[list[int]]] = [country["arcs"]] if country["type"] == "Polygon" else country.get("arcs", [])
     joined = [[_joined(numbers, arcs) for numbers in polygon] for polygon in numbered]
     rings = [[ring for ring in polygon if len({round(y, 1) for _, y in ring}) > 1] for polygon in joined]
@@ -106,7 +106,7 @@ def _polygons(country: Mapping[str, Any], arcs: Sequence[Ring]) -> list[list[Rin
 
 
 def _joined(numbers: Sequence[int], arcs: Sequence[Ring]) -> Ring:
-    """A number n below 0 is arc -n - 1, backwards. Neighbours share a point."""
+    """Returns arcs as one ring. A number n below 0 means arc -n - 1, backwards. Adjacent arcs share a point."""
     ring: Ring = []
     for number in numbers:
         arc = arcs[number] if number >= 0 else arcs[~number][::-1]
@@ -124,7 +124,7 @@ def _area(ring: Ring) -> float:
 
 
 def _unwrapped(ring: Ring) -> Ring:
-    """Without jumps at the date line: longitudes go on beyond 180 degrees."""
+    """Returns a ring without jumps at the date line: longitudes continue beyond 180 degrees."""
     unwrapped, turn = [ring[0]], 0
     for before, point in pairwise(ring):
         step = point[0] - before[0]
@@ -138,7 +138,7 @@ def _goes_round(ring: Ring) -> bool:
 
 
 def _drawn(rings: list[Ring]) -> Iterator[list[list[int]]]:
-    """A polygon, and once more on the other side of the map if it crosses the date line."""
+    """Yields a polygon, and a second copy on the other side of the map if it crosses the date line."""
     outer = rings[0]
     if _goes_round(outer):  # Antarctica: closed along the pole
         outer = [*outer, (outer[-1][0], -90.0), (outer[0][0], -90.0), outer[0]]
@@ -151,7 +151,7 @@ def _drawn(rings: list[Ring]) -> Iterator[list[list[int]]]:
 
 
 def _packed(ring: Ring, shift: int) -> list[int]:
-    """Hundredths of a degree, each pair as the difference from the one before; nothing where no area is left."""
+    """Returns hundredths of a degree, each pair as the difference from the one before; nothing for no area."""
     points = [(round((x + shift) * 100), round(y * 100)) for x, y in ring]
     different = [point for n, point in enumerate(points) if n == 0 or point != points[n - 1]][:-1]
     if len(different) < 3:

@@ -1,9 +1,9 @@
 "use strict";
-// The map: Bokeh draws, pans and zooms; this decides what is drawn at which zoom, and how it looks in the page's colours.
+// The map: Bokeh draws, pans and zooms; this decides what is drawn at which zoom, and in which of the page's colors.
 (() => {
-  const RADIUS = 6371000; // of the Earth, in metres, the unit of all positions here
-  const CLOSEST = 5; // metres on one pixel
-  const ALONE = 4000; // so many points in view are drawn one by one; of more, neighbours become groups
+  const RADIUS = 6371000; // of the Earth, in meters, the unit of all positions here
+  const CLOSEST = 5; // meters on one pixel
+  const ALONE = 4000; // so many points in view are drawn one by one; of more, nearby points become groups
   const CELL = 12; // a group gathers points at least this near to each other, in pixels
   const DOT = 8; // pixels across
   const SMALL = 5; // the same for a group of one
@@ -18,7 +18,7 @@
   const data = JSON.parse(document.getElementById("map-data").textContent);
   const box = document.getElementById("map");
   const tip = document.getElementById("map-tip");
-  const told = document.getElementById("map-drawn");
+  const drawnLine = document.getElementById("map-drawn");
 
   // Patterson's cylindrical projection: the whole world to the poles, and towns that keep their shape when near.
   const eastOf = (longitude) => (RADIUS * longitude * Math.PI) / 180;
@@ -30,8 +30,8 @@
   const WORLD = { x: eastOf(180), y: northOf(90) }; // it reaches as far to the other side of zero
   const east = Float64Array.from(data.longitude, eastOf);
   const north = Float64Array.from(data.latitude, northOf);
-  const colours = getComputedStyle(document.documentElement);
-  const colour = (name) => colours.getPropertyValue(name).trim();
+  const colors = getComputedStyle(document.documentElement);
+  const color = (name) => colors.getPropertyValue(name).trim();
 
   function land() {
     const xs = [];
@@ -81,16 +81,16 @@
     return { status, marker, name, weight: WEIGHTS[marker], source, dots, shown: true, drawn: [] };
   });
 
-  function paint() {
-    plot.background_fill_color = colour("--map-sea");
-    plot.border_fill_color = colour("--map-sea");
-    countries.glyph.setv({ fill_color: { value: colour("--map-land") }, line_color: { value: colour("--map-line") } });
+  function applyColors() {
+    plot.background_fill_color = color("--map-sea");
+    plot.border_fill_color = color("--map-sea");
+    countries.glyph.setv({ fill_color: { value: color("--map-land") }, line_color: { value: color("--map-line") } });
     for (const layer of layers) {
-      layer.dots.glyph.setv({ fill_color: { value: colour(layer.name) }, line_color: { value: colour("--card") } });
+      layer.dots.glyph.setv({ fill_color: { value: color(layer.name) }, line_color: { value: color("--card") } });
     }
   }
 
-  // The view: its middle, and metres on one pixel.
+  // The view: its middle, and meters on one pixel.
   const size = () => ({ width: Math.max(box.clientWidth, 1), height: Math.max(box.clientHeight, 1) });
   const widest = () => 1.03 * Math.max((2 * WORLD.x) / size().width, (2 * WORLD.y) / size().height);
   const view = () => ({
@@ -126,7 +126,7 @@
   const zoom = (factor) => show(view().x, view().y, view().scale * factor);
   const move = (right, up) => show(view().x + right * view().scale, view().y + up * view().scale, view().scale);
 
-  // What is in view, by status: each point, or groups of neighbours whose cells do not change as the map is moved.
+  // What is in view, by status: each point, or groups of nearby points whose cells do not change as the map is moved.
   function inView() {
     const margin = 20 * view().scale;
     const found = layers.map(() => []);
@@ -173,7 +173,7 @@
       };
     });
     const drawn = layers.reduce((sum, layer) => sum + layer.drawn.length, 0);
-    told.textContent = together
+    drawnLine.textContent = together
       ? `${number.toLocaleString("en")} in view, drawn as ${drawn.toLocaleString("en")} groups; zoom in to see each.` : "";
     box.dataset.drawn = String(drawn);
   }
@@ -221,7 +221,7 @@
     return element;
   }
 
-  function words({ dot, layer, near }) {
+  function describe({ dot, layer, near }) {
     if (dot.number > 1) return [line("b", `${dot.number.toLocaleString("en")} points`), line("span", `${layer.status} · zoom in to see each`)];
     const place = `${data.latitude[dot.first]}, ${data.longitude[dot.first]}`;
     const lines = [line("b", data.label[dot.first] || "No address"), line("span", `${layer.status} · ${place}`)];
@@ -234,7 +234,7 @@
     const hit = under(x, y);
     tip.hidden = !hit;
     if (!hit) return;
-    tip.replaceChildren(...words(hit));
+    tip.replaceChildren(...describe(hit));
     tip.style.left = `${Math.max(6, Math.min(x + 14, frame.width - tip.offsetWidth - 6))}px`;
     const above = y - tip.offsetHeight - 12;
     tip.style.top = `${above > 6 ? above : y + 16}px`;
@@ -274,12 +274,12 @@
       KEYS[event.key]();
     });
     for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", BUTTONS[button.dataset.zoom]);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyColors);
     new ResizeObserver(() => show(view().x, view().y, view().scale)).observe(box);
   }
 
   Bokeh.set_log_level("warn");
-  paint();
+  applyColors();
   legend();
   fit();
   draw();

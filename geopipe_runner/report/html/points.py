@@ -9,20 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# The most points a page carries. Of more points, it carries every second, fourth, eighth, ...
 MOST = 100_000
-"""So many points a page carries; of more it carries every second, fourth, eighth, ..."""
 
+# The status of a row that was geocoded.
 GOOD = "Valid Data"
-"""The status of a row that was geocoded."""
 
-_Point = tuple[float, float, str, str]
-"""Longitude, latitude, status and label."""
+_Point = tuple[float, float, str, str]  # longitude, latitude, status and label
 
 _LONGEST_LABEL = 160
 _LONGEST_STATUS = 80
+# The most statuses that are shown apart: a column that only happens to be called status may have any number.
 MOST_STATUSES = 12
-"""So many statuses are told apart; a column that only happens to be called status may have any number."""
-
 OTHER = "(other)"
 _FEATURE = b'{"type":"Feature",'
 
@@ -37,15 +35,15 @@ class Points:
     label: list[str] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
     rows: int = 0
-    """All there are in the file, whether they are here or not."""
+    """All rows of the file, whether they are here or not."""
     every: int = 1
-    """Each how manieth row is here."""
+    """One row in so many is here."""
     nowhere: int = 0
-    """How many of those have no point."""
+    """How many of those rows have no point."""
 
     @property
     def counts(self) -> list[int]:
-        """How many points there are of each status."""
+        """Returns the number of points of each status."""
         counts = [0] * len(self.statuses)
         for status in self.status:
             counts[status] += 1
@@ -53,7 +51,7 @@ class Points:
 
 
 def read(path: Path, most: int = MOST) -> Points | None:
-    """The points in `path`, a GeoJSON file with a Feature on each line; None where there is no such file."""
+    """Returns the points in `path`, a GeoJSON file with a Feature on each line; None where there is no such file."""
     try:
         with path.open("rb") as file:
             return _gather((line for line in file if line.startswith(_FEATURE)), most)
@@ -62,7 +60,7 @@ def read(path: Path, most: int = MOST) -> Points | None:
 
 
 def _gather(lines: Iterator[bytes], most: int) -> Points:
-    """Every row until there are too many, then every second of them and so on: one pass, whatever their number."""
+    """Returns every row until there are too many, then every second of them, and so on: one pass for any number."""
     kept: list[_Point | None] = []
     points = Points()
     for line in lines:
@@ -78,7 +76,7 @@ def _gather(lines: Iterator[bytes], most: int) -> Points:
 
 
 def _feature(line: bytes) -> _Point | None:
-    """Only what the map needs of a feature; None where it has no point."""
+    """Returns what the map needs of a feature; None where it has no point."""
     try:
         feature = json.loads(line.rstrip(b",\r\n"))
     except ValueError:
@@ -96,21 +94,23 @@ def _feature(line: bytes) -> _Point | None:
 
 
 def _named(properties: Mapping[str, Any], last: str) -> str:
-    """The property of that name, alone or after a prefix as in `reverse_geo.label`."""
-    return next((str(value or "") for name, value in properties.items() if name.split(".")[-1].lower() == last), "")
+    """Returns the property of that name, alone or after a prefix as in `reverse_geo.label`."""
+    values = (value for name, value in properties.items() if name.split(".")[-1].lower() == last)
+    value = next(values, None)
+    return "" if value is None else str(value)
 
 
 def _label(properties: Mapping[str, Any]) -> str:
-    """The address; without one, the first properties that say something."""
-    told = (f"{name}: {value}" for name, value in properties.items() if value)
-    return (_named(properties, "label") or ", ".join(list(told)[:3]))[:_LONGEST_LABEL]
+    """Returns the address; without one, the first properties that have a value."""
+    values = [f"{name}: {value}" for name, value in properties.items() if value not in (None, "")]
+    return (_named(properties, "label") or ", ".join(values[:3]))[:_LONGEST_LABEL]
 
 
 def _fill(points: Points, kept: list[_Point | None]) -> None:
-    there = [point for point in kept if point]
-    points.nowhere = len(kept) - len(there)
-    numbers = {GOOD: 0} if any(status == GOOD for _, _, status, _ in there) else {}
-    for longitude, latitude, status, label in there:
+    placed = [point for point in kept if point]
+    points.nowhere = len(kept) - len(placed)
+    numbers = {GOOD: 0} if any(status == GOOD for _, _, status, _ in placed) else {}
+    for longitude, latitude, status, label in placed:
         points.longitude.append(longitude)
         points.latitude.append(latitude)
         known = status in numbers or len(numbers) < MOST_STATUSES

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from ...results.csv import open_table
+
+# The most rows a page carries.
 MOST = 1_000
-"""So many rows a page carries."""
 
 _LONGEST_CELL = 300
 
 
 @dataclass(frozen=True)
-class Column:
+class ShownColumn:
     """`prefix` is what its name shares with others: `reverse_geo.` of `reverse_geo.label`."""
 
     prefix: str
@@ -24,29 +26,28 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Columns and rows of equal width, without the columns in which no row here says anything."""
+class ShownRows:
+    """Columns and rows of equal width, without the columns in which no row here has a value."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ShownColumn, ...]
     rows: tuple[tuple[str, ...], ...]
     empty: tuple[str, ...]
     """The names of the columns left out."""
 
 
-def read(path: Path, most: int = MOST) -> Rows | None:
-    """The first `most` rows of the CSV file `path`; None where there is none, or it is none."""
+def read(path: Path, most: int = MOST) -> ShownRows | None:
+    """Returns the first `most` rows of the CSV file `path`; None where there is no such file, or it is not CSV."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            records = csv.reader(file)
+        with open_table(path) as records:
             header = next(records, [])
-            rows = tuple(_fit(row, len(header)) for row in islice(filter(None, records), most))
+            rows = tuple(_fit(row, len(header)) for row in islice(records, most))
     except (OSError, csv.Error):
         return None
-    told = [n for n in range(len(header)) if not rows or any(row[n] for row in rows)]
-    return Rows(
-        tuple(_column(header[n], [row[n] for row in rows]) for n in told),
-        tuple(tuple(row[n] for n in told) for row in rows),
-        tuple(name for n, name in enumerate(header) if n not in told),
+    shown = [n for n in range(len(header)) if not rows or any(row[n] for row in rows)]
+    return ShownRows(
+        tuple(_column(header[n], [row[n] for row in rows]) for n in shown),
+        tuple(tuple(row[n] for n in shown) for row in rows),
+        tuple(name for n, name in enumerate(header) if n not in shown),
     )
 
 
@@ -55,9 +56,9 @@ def _fit(row: list[str], width: int) -> tuple[str, ...]:
     return (*cells, *[""] * (width - len(cells)))
 
 
-def _column(name: str, cells: list[str]) -> Column:
+def _column(name: str, cells: list[str]) -> ShownColumn:
     prefix, dot, last = name.rpartition(".")
-    return Column(prefix + dot, last, last.lower() == "status", any(cells) and all(map(_is_number, cells)))
+    return ShownColumn(prefix + dot, last, last.lower() == "status", any(cells) and all(map(_is_number, cells)))
 
 
 def _is_number(cell: str) -> bool:

@@ -1,10 +1,10 @@
 "use strict";
-// The table's search: rows that have every word of it stay.
+// The search of the table: rows that contain every word stay.
 (() => {
   const find = document.getElementById("rows-find");
-  const told = document.getElementById("rows-shown");
+  const shownLine = document.getElementById("rows-shown");
   const none = document.getElementById("rows-none");
-  const all = told.textContent.trim();
+  const all = shownLine.textContent.trim();
   const rows = [...document.querySelectorAll("#rows tbody tr")];
   const texts = rows.map((row) => [...row.cells].slice(1).map((cell) => cell.textContent).join("\n").toLowerCase());
 
@@ -16,7 +16,7 @@
       row.hidden = !has;
       shown += has;
     });
-    told.textContent = words.length ? `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows` : all;
+    shownLine.textContent = words.length ? `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows` : all;
     none.hidden = shown > 0 || rows.length === 0;
   });
 })();

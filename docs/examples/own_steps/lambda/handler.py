@@ -1,17 +1,26 @@
-"""What Lambda calls: by a pipeline step with a task, or by the queue with a batch of callback messages."""
+"""Lambda's entry point: a pipeline step calls with a task, the queue with a batch of callback messages.
 
+callbacks.py, aws.py and log.py come from geopipe's own function: see function.source in config.yaml.
+"""
+
+import os
+
+import assignment
 import callbacks
 import steps
+from aws import Clients, FunctionSettings, InvocationContext, own_region
 
-TASKS = {"inspect": steps.inspect, "summarise": steps.summarise}
-SPARE_MILLISECONDS = 10_000
+SETTINGS = FunctionSettings.read(os.environ)
+CLIENTS = Clients(own_region())
+CLIENTS.prepare(["sagemaker", "sqs"])
+TASKS = {"inspect": steps.inspect, "summarize": steps.summarize}
 
 
 def lambda_handler(event, context):
-    """Lambda steps get their outputs back as a flat object; a batch gets the messages that must come again."""
+    """Returns a step's outputs as a flat object, and for a batch the messages that must come again."""
     if "Records" in event:
-        spare = min(SPARE_MILLISECONDS, context.get_remaining_time_in_millis() // 2)
-        return callbacks.answer_all(event["Records"], lambda: context.get_remaining_time_in_millis() > spare)
+        invocation = InvocationContext.begin(context, CLIENTS, SETTINGS)
+        return callbacks.answer_batch(event["Records"], assignment, invocation)
     task = event.get("task")
     if task not in TASKS:
         raise ValueError(f"task is {task!r}; known are {', '.join(TASKS)}")

@@ -1,4 +1,4 @@
-"""Positions and sites: what a usable position is, and which site is nearest to it. Nothing here calls AWS."""
+"""Positions and sites: what a usable position is, and which site is nearest to it. Calls nothing on AWS."""
 
 import csv
 import math
@@ -9,7 +9,7 @@ EARTH_RADIUS_KM = 6371.0088
 
 
 def check_columns(rows):
-    """ValueError where the input lacks rows, or a column that is needed."""
+    """Raise ValueError if the input has no rows, or lacks a column."""
     if not rows:
         raise ValueError("the input has no rows")
     for needed in (LONGITUDE, LATITUDE):
@@ -18,7 +18,7 @@ def check_columns(rows):
 
 
 def position(row):
-    """Longitude and latitude in degrees; None where they are missing, no numbers, or out of range."""
+    """Returns longitude and latitude in degrees; None if they are missing, no numbers, or out of range."""
     try:
         longitude, latitude = float(row[LONGITUDE]), float(row[LATITUDE])
     except (TypeError, ValueError):
@@ -27,18 +27,18 @@ def position(row):
 
 
 def read_sites():
-    """The sites in sites.csv beside this file: name and position."""
+    """Returns name and position of the sites in sites.csv, in this folder."""
     with (Path(__file__).parent / "sites.csv").open(encoding="utf-8", newline="") as file:
         return [(row["site"], position(row)) for row in csv.DictReader(file)]
 
 
 def nearest(place, sites):
-    """Name of the site nearest to `place`, and the way there in km along a great circle."""
-    return min(((name, distance_km(place, site)) for name, site in sites), key=lambda found: found[1])
+    """Returns the name of the site nearest to `place`, and its distance in km along a great circle."""
+    return min(((name, distance_km(place, site)) for name, site in sites), key=lambda pair: pair[1])
 
 
 def distance_km(one, other):
-    """By the haversine formula, which is exact enough at any distance, short ones included."""
+    """Returns the great-circle distance by the haversine formula, which is exact at short distances too."""
     (longitude, latitude), (other_longitude, other_latitude) = ([math.radians(x) for x in p] for p in (one, other))
     north = math.sin((other_latitude - latitude) / 2) ** 2
     east = math.sin((other_longitude - longitude) / 2) ** 2

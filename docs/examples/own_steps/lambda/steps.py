@@ -1,4 +1,4 @@
-"""The two Lambda steps. Both can be run again at any time: they read, and write the same objects with the same content.
+"""The two Lambda steps. Both can run again at any time: they write the same objects with the same content.
 
 A step returns what the template declares as its OutputParameters: names, and values that are text or numbers.
 """
@@ -14,7 +14,7 @@ ADDED_COLUMNS = ["nearest_site", "distance_km", "status"]
 
 
 def inspect(event):
-    """Look before working: how many rows there are, how many have a position, and into how many parts they go."""
+    """Returns how many rows the input has, how many have a position, and into how many parts they are divided."""
     rows = storage.read_csv(event["input_uri"])
     points.check_columns(rows)
     usable = sum(points.position(row) is not None for row in rows)
@@ -22,11 +22,13 @@ def inspect(event):
     return {"rows": len(rows), "usable": usable, "parts": parts}
 
 
-def summarise(event):
-    """Join the parts to results.csv and summary.json, below the run's output prefix."""
+def summarize(event):
+    """Join the parts to results.csv and summary.json below the run's output prefix."""
     rows, places = storage.read_csv(event["input_uri"]), assignment.read_parts(event["parts_uri"], event["parts"])
     if len(rows) != len(places):
-        raise ValueError(f"the input has {len(rows)} rows, but {len(places)} were worked on: it was changed meanwhile")
+        raise ValueError(
+            f"the input has {len(rows)} rows, but the parts have {len(places)}: the input changed during the run"
+        )
     statuses = [_status(place, float(event["max_km"])) for place in places]
     results = [
         {**row, **dict(zip(ADDED_COLUMNS, [*place, status], strict=True))}

@@ -1,4 +1,4 @@
-"""Text and CSV in S3, by URI. A file is held in memory whole: the function needs some ten times its size."""
+"""Text and CSV in S3, by URI. Holds a whole file in memory: the function needs about ten times its size."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import io
 import boto3
 from botocore.config import Config
 
-# Short, so that a call that hangs costs a part of the function's time and not all of it.
+# Short timeouts, so that a call that hangs costs only part of the function's time.
 S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard"}))
 
 
@@ -16,7 +16,7 @@ def read_text(uri):
 
 
 def read_csv(uri):
-    """One dict per row, by column."""
+    """Returns one dict per row, by column."""
     return list(csv.DictReader(io.StringIO(read_text(uri), newline="")))
 
 
@@ -27,7 +27,7 @@ def write_text(uri, text):
 
 def write_csv(uri, rows):
     text = io.StringIO(newline="")
-    # A row longer than the header has its surplus under None, which is no column.
+    # A row longer than the header has its extra cells under None, which is no column.
     writer = csv.DictWriter(text, [name for name in rows[0] if name is not None], extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
@@ -35,7 +35,7 @@ def write_csv(uri, rows):
 
 
 def names_below(uri):
-    """The names of the objects there, without what they have in common with `uri`."""
+    """Returns the names of the objects below `uri`, relative to it."""
     bucket, prefix = _split(uri)
     pages = S3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])}

@@ -1,0 +1,211 @@
+"""Start an emulator of AWS on 127.0.0.1. It prints its URL as the only line on standard output.
+
+A program that starts it as a child passes a pipe as standard input and --exit-with-stdin, so that the server ends even
+when its parent is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+import importlib.util
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .emulator import EmulatorServer
+from .messages import hide_notes, warn
+from .settings import Settings
+from .step_answers import StepAnswerError, StepAnswers, read_step_answers
+from .surroundings import ACCESS_KEY_VARIABLE, is_credential
+
+_OPEN_FILES = 8192
+_NEEDED = ("moto", "flask", "flask_cors", "boto3")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        settings = Settings(**{name: getattr(options, name) for name in _setting_names()})
+    except ValueError as problem:
+        _parser().error(str(problem))
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        return _fail(f"the emulator needs {', '.join(missing)}: pip install 'geopipe-runner[emulator]'")
+    access_key_id = os.environ.pop(ACCESS_KEY_VARIABLE, "")
+    _forget_surroundings()
+    _raise_open_files()
+    end = _EndSignal()
+    try:
+        access = _choose_access(options, access_key_id)
+        server = EmulatorServer(settings, options.port, verbose=options.verbose, **access)
+    except OSError as problem:
+        return _fail(
+            f"cannot listen on 127.0.0.1:{options.port}: {os.strerror(problem.errno) if problem.errno else problem}"
+        )
+    if not _print_url(server.url):
+        return 1
+    if options.exit_with_stdin:
+        hide_notes()
+        threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
+    server.start()
+    server.warm_up()
+    end.wait()
+    server.stop()
+    return 0
+
+
+def _print_url(url: str) -> bool:
+    """Print the URL. Returns whether it could be read: the parent may have ended already."""
+    try:
+        print(url, flush=True)
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _choose_access(options: argparse.Namespace, access_key_id: str) -> dict[str, Any]:
+    """The server's arguments that say whom it serves: this user, requests with the key of this start, or everyone."""
+    from .http.peer import shows_users
+
+    access: dict[str, Any] = {}
+    if options.allow_any_user:
+        access["is_allowed"] = lambda client: True
+    if options.require_access_key or not (options.allow_any_user or shows_users()):
+        from .gateway.access import new_access_key_id
+
+        access["access_key_id"] = access_key_id or new_access_key_id()
+        if not access_key_id:
+            warn(f"it serves requests with this access key id only: AWS_ACCESS_KEY_ID={access['access_key_id']}")
+    elif options.allow_any_user:
+        warn("--allow-any-user: every user of this machine can run code as you through this emulator.")
+    return access
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m geopipe_emulator", description=__doc__)
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument(
+        "--steps",
+        type=_step_answers,
+        default="",
+        metavar="FILE",
+        help="what pipeline steps do that only AWS can run, as JSON or YAML in the form of emulator.steps",
+    )
+    for field in dataclasses.fields(Settings):
+        if field.name == "steps":
+            continue
+        default = field.default
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, type=type(default), default=default, help=f"default: {default}")
+    parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input ends")
+    parser.add_argument(
+        "--require-access-key",
+        action="store_true",
+        help="serve only requests with the access key id that is printed at the start (always so where the system "
+        "does not show which user a connection belongs to)",
+    )
+    parser.add_argument(
+        "--allow-any-user",
+        action="store_true",
+        help="serve every user of this machine, who can then run code as you; with --require-access-key, those with "
+        "the key",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log each request to standard error")
+    return parser
+
+
+def _step_answers(path: str) -> StepAnswers:
+    try:
+        return read_step_answers(path)
+    except StepAnswerError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not a port: give a number from 0 to 65535")
+    return number
+
+
+def _setting_names() -> list[str]:
+    return [field.name for field in dataclasses.fields(Settings)]
+
+
+def _leave_credentials_behind() -> None:
+    """Start again without the user's credentials: functions run as the same user, and can read /proc/PID/environ.
+
+    Removing them from `os.environ` would not change what /proc shows.
+    """
+    public = {name: value for name, value in os.environ.items() if not is_credential(name)}
+    if len(public) < len(os.environ) and sys.platform == "linux":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], public)
+
+
+def _forget_surroundings() -> None:
+    """Remove the user's AWS set-up, moto's switches and proxies, so that none of them has an effect."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "MOTO_")) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["NO_PROXY"] = "*"
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+def _raise_open_files() -> None:
+    """Each connection, worker and object in transit is an open file; the usual soft limit of 1024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+class _EndSignal:
+    """Waits for SIGTERM, SIGINT or `send`, whenever it arrives.
+
+    It is a pipe, into which the interpreter writes as soon as a signal arrives. A handler of our own would run only
+    when the main thread does, which may just have begun to wait for a lock.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    def send(self) -> None:
+        os.write(self._write_end, b"\0")
+
+    def wait(self) -> None:
+        os.read(self._read_end, 1)
+
+
+def _await_end_of_input(end: _EndSignal) -> None:
+    while os.read(0, 4096):
+        pass
+    end.send()
+
+
+def _fail(message: str) -> int:
+    warn(message)
+    return 1
+
+
+def entry() -> NoReturn:
+    """Run the emulator and end the process: the console script `geopipe-emulator`."""
+    _leave_credentials_behind()
+    code = main()
+    gc.freeze()
+    # Daemon threads and a large heap make an orderly exit of the interpreter slow. All that matters is stopped.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,1 @@
+"""Decides which calls a caller may make, from the IAM policies of the emulated account."""

@@ -1,0 +1,168 @@
+"""The emulator as one object: a listening socket, the gateway, the services, and their end.
+
+The socket listens before anything heavy is imported, so a client that connects early waits in the queue and gets its
+response. It listens on loopback only, and serves only the user who started it: functions run code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .service import Environment, Service
+from .settings import Settings
+
+LOOPBACK = "127.0.0.1"
+
+ServiceFactory = Callable[[Environment], Service]
+Middleware = Callable[[Any], Any]
+
+
+class EmulatorServer:
+    """Serves one account from `start` to `stop`; also a context manager.
+
+    moto keeps its state per process and account, so one server at a time per account.
+
+    Args:
+        settings: How the account behaves.
+        port: The port on 127.0.0.1; 0 takes a free one.
+        services: The factories of our own services; None means all of them.
+        middleware: WSGI middleware to wrap around the gateway.
+        verbose: Log each request to standard error.
+        access_key_id: Serve only requests with this access key id; "" requires none.
+        is_allowed: Whether to serve a connection; None refuses those that the system shows to be another user's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        port: int = 0,
+        services: Sequence[ServiceFactory] | None = None,
+        middleware: Iterable[Middleware] = (),
+        verbose: bool = False,
+        access_key_id: str = "",
+        is_allowed: Callable[[socket.socket], bool] | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._factories = services
+        self._middleware = tuple(middleware)
+        self._verbose = verbose
+        self._access_key_id = access_key_id
+        self._is_allowed = is_allowed
+        self._environment: Environment | None = None
+        self._services: list[Service] = []
+        self._listener: Any = None
+        self._moto: Any = None
+        self._lock = threading.Lock()
+        self._socket = socket.create_server((LOOPBACK, port), backlog=256)
+        self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
+
+    @property
+    def environment(self) -> Environment:
+        """The surroundings of the services. Raises RuntimeError before `start`."""
+        if self._environment is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._environment
+
+    def start(self) -> str:
+        """Begin to serve, then start the services, which may call the endpoint themselves. Returns the URL."""
+        try:
+            self._listen()
+            self._start_services()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def _listen(self) -> None:
+        from .gateway.access import AccessKeyCheck
+        from .gateway.chain import Gateway
+        from .gateway.handlers.moto import MotoHandler
+        from .http.listener import Listener
+        from .http.peer import is_foreign
+
+        self._moto = MotoHandler(self.settings.account_id)
+        access = AccessKeyCheck(self._access_key_id) if self._access_key_id else None
+        self.gateway = Gateway(self.settings, self._moto, access, self.reset)
+        self._install()
+        app: Any = self.gateway
+        for wrap in self._middleware:
+            app = wrap(app)
+        is_allowed = self._is_allowed or (lambda client: not is_foreign(client))
+        self._listener = Listener(self._socket, app, is_allowed, self._verbose)
+        threading.Thread(target=self._listener.serve_forever, name="emulator", daemon=True).start()
+
+    def _install(self) -> None:
+        """Make all that holds state, and put it behind the gateway."""
+        from .authorization.authorizer import Authorizer
+        from .authorization.roles import KnownRoles
+        from .clients import client_factory
+        from .services.moto_patches import default_patches
+
+        known = KnownRoles(self.settings.iam_propagation_seconds)
+        authorizer = Authorizer(self.settings, known)
+        make_client = client_factory(self.url, self._access_key_id)
+        environment = self._environment = Environment(self.settings, self.url, make_client, authorizer.missing)
+        factories = default_services() if self._factories is None else self._factories
+        self._services = [make_service(environment) for make_service in factories]
+        self.gateway.install(self._services, authorizer, default_patches(self.settings, known))
+
+    def _start_services(self) -> None:
+        for service in self._services:
+            service.start()
+
+    def reset(self) -> None:
+        """Empty the account: end all that runs, forget everything, and start the services again."""
+        with self._lock:
+            self._stop_services()
+            self._moto.forget()
+            self._install()
+            self._start_services()
+
+    def warm_up(self) -> None:
+        """Import and build in the background what every run asks for first."""
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        # What fails here for want of memory or descriptors fails again, and is reported, when a client asks for it.
+        with contextlib.suppress(OSError, MemoryError, ImportError):
+            self.gateway.warm_up()
+
+    def stop(self) -> None:
+        """End the services while they can still reach the endpoint, then the endpoint."""
+        with self._lock:
+            self._stop_services()
+            if self._listener is None:
+                self._socket.close()
+                return
+            self._listener.close()
+            self._listener = None
+            self._moto.forget()
+
+    def _stop_services(self) -> None:
+        if self._listener is not None:
+            self.gateway.stop()
+        for service in reversed(self._services):
+            service.stop()
+        self._services = []
+
+    def __enter__(self) -> EmulatorServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def default_services() -> list[ServiceFactory]:
+    """Returns the factories of all our services. They are imported only now: they are most of a start's cost."""
+    from .services.geo_places import PlacesService
+    from .services.lambda_ import FunctionsService
+    from .services.sagemaker import PipelinesService
+    from .services.sagemaker_geospatial import GeospatialService
+    from .services.tagging import TaggingService
+
+    return [FunctionsService, PipelinesService, GeospatialService, PlacesService, TaggingService]

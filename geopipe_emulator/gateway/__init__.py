@@ -1,0 +1,1 @@
+"""Carries each request through a chain of handlers: faults, call log, authorization, our service or moto."""

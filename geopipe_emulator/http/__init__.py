@@ -1,0 +1,1 @@
+"""The HTTP server: sockets, connections, requests and responses. Knows no AWS."""

@@ -1,0 +1,1 @@
+"""AWS's wire protocols, read from botocore's service models."""

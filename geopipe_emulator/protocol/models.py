@@ -1,0 +1,41 @@
+"""botocore's service models, loaded once per process and shared by the wire protocols, the gateway and our clients.
+
+Loading models is half the cost of a client, so nothing else in the emulator has a loader of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+
+
+@functools.cache
+def shared_loader() -> Loader:
+    """Returns the one loader of this process."""
+    return Loader()
+
+
+@functools.cache
+def service_model(name: str) -> ServiceModel:
+    """Returns the model in botocore's data folder `name`, which is not always the signing name."""
+    return ServiceModel(shared_loader().load_service_model(name, "service-2"), name)
+
+
+def unshared_model(name: str) -> ServiceModel:
+    """Returns a copy: botocore's S3 clients rewrite the request paths of their model."""
+    return ServiceModel(Loader().load_service_model(name, "service-2"), name)
+
+
+def has_operation(service: str, operation: str) -> bool | None:
+    """Whether the AWS service has an operation that a request names.
+
+    None where requests name none, as in REST protocols, and where botocore has no model under the signing name.
+    """
+    try:
+        model = service_model(service)
+    except UnknownServiceError:
+        return None
+    return None if model.metadata["protocol"].startswith("rest-") else operation in model.operation_names

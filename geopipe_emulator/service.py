@@ -1,0 +1,137 @@
+"""The interface between the gateway and an emulated service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from .settings import Settings
+
+
+class FallThrough(Exception):  # noqa: N818
+    """Raised by an operation for a request that it leaves to moto after all."""
+
+
+Handler = Callable[[dict[str, Any], "RequestContext"], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """The caller and the region, from the request's signature."""
+
+    account_id: str
+    region: str
+    partition: str = "aws"
+    request_id: str = ""
+    access_key_id: str = ""
+
+
+class Service(Protocol):
+    """One emulated AWS service. `operations` maps AWS's operation names to the functions that run them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def operations(self) -> Mapping[str, Handler]: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@runtime_checkable
+class NamesResources(Protocol):
+    """A service that knows which resource a call is about where the parameters alone do not say."""
+
+    def resource_of(self, operation: str, parameters: Mapping[str, Any], context: RequestContext) -> str | None:
+        """The resource's ARN; "" when it does not exist; None when the parameters name it."""
+
+
+@runtime_checkable
+class HasResourcePolicies(Protocol):
+    """A service whose resources have policies, which can allow a role what its own policies do not mention."""
+
+    def resource_policy(
+        self, operation: str, parameters: Mapping[str, Any], context: RequestContext
+    ) -> Mapping[str, Any] | None:
+        """The policy of the resource that the call is about; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The credentials of a role's session."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+
+# Takes a role and (action, resource) pairs; returns the first action that is denied to the role, or "".
+Permissions = Callable[[str, Iterable[tuple[str, str]]], str]
+
+
+class Environment:
+    """The surroundings of a service: settings, and boto3 clients of this very endpoint.
+
+    Services reach one another only through these clients, so that the real service could replace each of them. What a
+    service does on behalf of a role goes through that role's own clients, so that the gateway can authorize it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        endpoint_url: str,
+        make_client: Callable[..., Any],
+        permissions: Permissions = lambda role_arn, actions: "",
+    ) -> None:
+        self.settings = settings
+        self.endpoint_url = endpoint_url
+        self.missing_permission = permissions
+        self._make_client = make_client
+        self._clients: dict[tuple[str, ...], Any] = {}
+        self._credentials: dict[tuple[str, str], Credentials] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def enforces(self) -> bool:
+        """Whether roles are held to their policies."""
+        return self.settings.iam == "enforce"
+
+    def client_as(self, role_arn: str, session: str, service_name: str, region: str | None = None) -> Any:
+        """A client with the role's credentials, or the service's own where roles are not held to their policies.
+
+        Raises botocore's ClientError when the role cannot be assumed.
+        """
+        if not self.enforces:
+            return self.client(service_name, region)
+        credentials = self._credentials_of(role_arn, session)
+        key = (service_name, region or self.settings.region, credentials.access_key_id)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._make_client(*key[:2], credentials)
+            return self._clients[key]
+
+    def assume(self, role_arn: str, session: str) -> Credentials:
+        """New credentials of the role. Raises botocore's ClientError when it cannot be assumed."""
+        response = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
+        return Credentials(response["AccessKeyId"], response["SecretAccessKey"], response["SessionToken"])
+
+    def _credentials_of(self, role_arn: str, session: str) -> Credentials:
+        """The session's credentials, kept for good: a role's policies are evaluated at each call."""
+        with self._lock:
+            credentials = self._credentials.get((role_arn, session))
+        return credentials or self._credentials.setdefault((role_arn, session), self.assume(role_arn, session))
+
+    def client(self, service_name: str, region: str | None = None) -> Any:
+        """A shared boto3 client for `service_name` at this endpoint, in `region` (default: the settings' region)."""
+        key = (service_name, region or self.settings.region)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._make_client(*key)
+            return self._clients[key]

@@ -1,0 +1,5 @@
+"""Amazon Location Places: reverse geocoding with GeoNames data."""
+
+from .api import PlacesService
+
+__all__ = ["PlacesService"]

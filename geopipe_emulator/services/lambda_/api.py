@@ -1,0 +1,93 @@
+"""Lambda as a service of this endpoint: the one place where its parts are put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...service import Environment, Handler, RequestContext
+from .alias_api import AliasApi
+from .aliases import AliasStore
+from .downloads import Downloads
+from .event_invoke_config import EventInvokeConfig, EventInvokeConfigApi
+from .event_invoker import EventInvoker
+from .function_api import FunctionApi
+from .function_policies import FunctionPolicy, FunctionPolicyApi
+from .invoker import Invoker
+from .layer_api import LayerApi
+from .layers import LayerStore
+from .mapping_api import MappingApi
+from .mappings import MappingStore
+from .names import FunctionName
+from .qualified import QualifiedStore
+from .store import FunctionStore
+from .tags import TagApi
+from .version_api import VersionApi
+from .versions import Versions
+
+
+class FunctionsService:
+    """Lambda: functions run, and event source mappings poll their queues."""
+
+    name = "lambda"
+    model_name = "lambda"
+
+    def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:
+        functions, mappings, layers = FunctionStore(), MappingStore(), LayerStore()
+        aliases = AliasStore(functions)
+        policies = QualifiedStore[FunctionPolicy]()
+        configs = QualifiedStore[EventInvokeConfig]()
+
+        def forget(name: FunctionName) -> None:
+            policies.remove_deleted(name)
+            configs.remove_deleted(name)
+
+        self._versions = Versions(environment)
+        self._downloads = Downloads(lambda sha256: functions.package(sha256) or layers.package(sha256))
+        self._invoker = Invoker(aliases, self._versions, clock)
+        self._event_invoker = EventInvoker(environment, aliases, configs, self._invoker, clock)
+        self._mappings = MappingApi(environment, aliases, mappings, self._invoker, clock)
+        self._policies = FunctionPolicyApi(aliases, policies)
+        layer_api = LayerApi(environment, layers, self._downloads)
+        published = VersionApi(functions, self._versions, clock)
+        function_api = FunctionApi(
+            environment,
+            functions,
+            aliases,
+            layer_api,
+            published,
+            self._versions,
+            self._invoker,
+            self._event_invoker,
+            self._downloads,
+            forget,
+            clock,
+        )
+        self.operations: Mapping[str, Handler] = {
+            **function_api.operations,
+            **published.operations,
+            **AliasApi(aliases, forget).operations,
+            **layer_api.operations,
+            **self._policies.operations,
+            **EventInvokeConfigApi(environment, aliases, configs).operations,
+            **self._mappings.operations,
+            **TagApi(functions, mappings, clock).operations,
+        }
+
+    def resource_policy(
+        self, operation: str, parameters: Mapping[str, Any], context: RequestContext
+    ) -> Mapping[str, Any] | None:
+        """Return the policy of the function that a call invokes."""
+        return self._policies.document_of(parameters, context) if operation == "Invoke" else None
+
+    def start(self) -> None:
+        self._versions.start()
+
+    def stop(self) -> None:
+        """End everything that this service has started: pollers first, so that no new work begins."""
+        self._mappings.stop()
+        self._event_invoker.stop()
+        self._invoker.stop()
+        self._versions.stop()
+        self._downloads.stop()

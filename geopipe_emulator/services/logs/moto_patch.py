@@ -1,0 +1,88 @@
+"""Makes moto's CloudWatch Logs behave as AWS does: order of events, filter patterns, and tags of deleted groups.
+
+AWS always interleaves the streams of a group; moto does so only on request. Each execution environment of a function
+has its own stream, so without this the last lines would not be the latest ones. moto knows few filter patterns and
+ignores the others; it keeps the tags of a deleted group for the next group with that name.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ...http.request import Response
+from ...protocol.error_response import render_error
+from ...protocol.errors import ServiceError
+from ...protocol.request_metadata import claimed_parameters
+from .filter_pattern import InvalidPatternError, Matches, parse_pattern
+
+if TYPE_CHECKING:
+    from ...gateway.call import Call, Forward
+
+MAX_EVENTS = 10_000
+
+
+class LogsPatch:
+    """The moto patch of CloudWatch Logs."""
+
+    service = "logs"
+
+    def handle(self, call: Call, forward: Forward) -> Response:
+        if call.operation == "FilterLogEvents":
+            return self._filter(call, forward)
+        if call.operation == "DeleteLogGroup":
+            return self._delete_group(call, forward)
+        return forward(call)
+
+    def stop(self) -> None:
+        """Do nothing: no call waits here."""
+
+    def _filter(self, call: Call, forward: Forward) -> Response:
+        parameters = claimed_parameters(call.request) | {"interleaved": True}
+        pattern = parameters.pop("filterPattern", "")
+        if not isinstance(pattern, str) or not pattern.strip():
+            call.request.replace_body(json.dumps(parameters).encode())
+            return forward(call)
+        try:
+            matches = parse_pattern(pattern)
+        except InvalidPatternError as error:
+            return render_error(
+                call.request, "logs", ServiceError("InvalidParameterException", f"Invalid filter pattern: {error}")
+            )
+        return self._filter_pages(call, forward, parameters, matches)
+
+    def _filter_pages(self, call: Call, forward: Forward, parameters: dict[str, Any], matches: Matches) -> Response:
+        """Read pages without a pattern until a page of matching events is full."""
+        limit = parameters.get("limit") or MAX_EVENTS
+        if not isinstance(limit, int) or not 1 <= limit <= MAX_EVENTS:
+            call.request.replace_body(json.dumps(parameters).encode())
+            return forward(call)
+        events: list[dict[str, Any]] = []
+        while True:
+            call.request.replace_body(json.dumps(parameters | {"limit": MAX_EVENTS}).encode())
+            response = forward(call)
+            if response.status >= 300:
+                return response
+            content = json.loads(response.content())
+            events += (event for event in content["events"] if matches(event["message"]))
+            token = content.pop("nextToken", None)
+            if len(events) > limit or (token and len(events) == limit):
+                last = events[limit - 1]
+                # moto's own form of a token: the event after which the next page begins.
+                token = f"{parameters['logGroupName']}@{last['logStreamName']}@{last['eventId']}"
+                break
+            if not token:
+                break
+            parameters["nextToken"] = token
+        content |= {"events": events[:limit]} | ({"nextToken": token} if token else {})
+        return response.with_content(json.dumps(content).encode())
+
+    def _delete_group(self, call: Call, forward: Forward) -> Response:
+        from moto.logs.models import logs_backends
+
+        backend = logs_backends[call.context.account_id][call.context.region]
+        group = backend.groups.get(claimed_parameters(call.request).get("logGroupName", ""))
+        response = forward(call)
+        if group is not None and response.status < 300:
+            backend.tagger.delete_all_tags_for_resource(group.arn)
+        return response

@@ -1,0 +1,20 @@
+"""The corrections of moto, where it is laxer than AWS or wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..authorization.roles import KnownRoles
+from ..settings import Settings
+from .iam.moto_patch import IamPatch, StsPatch
+from .logs.moto_patch import LogsPatch
+from .s3.moto_patch import S3Patch
+from .sqs.moto_patch import SqsPatch
+
+if TYPE_CHECKING:
+    from ..gateway.call import MotoPatch
+
+
+def default_patches(settings: Settings, known: KnownRoles) -> list[MotoPatch]:
+    """Returns new corrections, which hold no state yet."""
+    return [S3Patch(settings), SqsPatch(settings), IamPatch(known), StsPatch(known), LogsPatch()]

@@ -1,0 +1,153 @@
+"""Stores all pipelines and executions, and the client tokens that make repeated calls harmless.
+
+It has one lock, which it never holds during a call to another service.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ...protocol.errors import ServiceError
+from .definition import Definition
+from .execution import PipelineExecution
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The current state of a pipeline; an update replaces the whole object."""
+
+    arn: str
+    name: str
+    region: str
+    role_arn: str
+    versions: tuple[Definition, ...]
+    created: datetime
+    modified: datetime
+    display_name: str = ""
+    description: str | None = None
+    max_parallel: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def definition(self) -> Definition:
+        return self.versions[-1]
+
+
+@dataclass(frozen=True)
+class ClientToken:
+    """The ClientRequestToken of one request, and the request itself."""
+
+    operation: str
+    region: str
+    token: str
+    request: str
+
+    @classmethod
+    def of(cls, operation: str, region: str, request: Mapping[str, Any]) -> ClientToken:
+        parameters = {key: value for key, value in request.items() if key != "ClientRequestToken"}
+        text = json.dumps(parameters, sort_keys=True, default=str)
+        return cls(operation, region, request.get("ClientRequestToken", ""), text)
+
+
+class Store:
+    def __init__(self) -> None:
+        self._pipelines: dict[str, Pipeline] = {}
+        self._executions: dict[str, PipelineExecution] = {}
+        self._responses: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self._lock = threading.RLock()
+
+    def add_pipeline(self, pipeline: Pipeline, token: ClientToken) -> str:
+        """Return the ARN of the new pipeline, or of the one that the same request has created before."""
+        with self._lock:
+            if (arn := self._recall(token)) and arn in self._pipelines:
+                return arn
+            if pipeline.arn in self._pipelines:
+                raise ServiceError(
+                    "ValidationException",
+                    "Pipeline names must be unique within an AWS account and region. "
+                    f"Pipeline with name ({pipeline.name}) already exists.",
+                )
+            self._pipelines[pipeline.arn] = pipeline
+            self._remember(token, pipeline.arn)
+            return pipeline.arn
+
+    def pipeline(self, arn: str) -> Pipeline:
+        with self._lock:
+            if arn.lower() not in self._pipelines:
+                raise ServiceError("ResourceNotFound", f"Pipeline '{arn}' does not exist.")
+            return self._pipelines[arn.lower()]
+
+    def change_pipeline(self, arn: str, change: Callable[[Pipeline], Pipeline]) -> Pipeline:
+        with self._lock:
+            self._pipelines[arn.lower()] = changed = change(self.pipeline(arn))
+            return changed
+
+    def pipelines(self, region: str) -> list[Pipeline]:
+        with self._lock:
+            return [pipeline for pipeline in self._pipelines.values() if pipeline.region == region]
+
+    def delete_pipeline(self, arn: str, token: ClientToken) -> list[PipelineExecution]:
+        """Remove the pipeline and return its history; refuse while an execution runs."""
+        with self._lock:
+            if self._recall(token) and arn not in self._pipelines:
+                return []
+            pipeline = self.pipeline(arn)
+            executions = self.executions(pipeline.arn)
+            if running := [execution for execution in executions if not execution.finished]:
+                raise ServiceError(
+                    "ConflictException",
+                    f"Pipeline {pipeline.name} cannot be deleted while it has running executions: "
+                    + ", ".join(execution.request.arn for execution in running),
+                )
+            del self._pipelines[pipeline.arn]
+            for execution in executions:
+                del self._executions[execution.request.arn]
+            self._remember(token, pipeline.arn)
+            return executions
+
+    def add_execution(self, execution: PipelineExecution, token: ClientToken) -> PipelineExecution:
+        """Store the execution and return it, or return the one that the same request has started before."""
+        with self._lock:
+            if (arn := self._recall(token)) and arn in self._executions:
+                return self._executions[arn]
+            self.pipeline(execution.request.pipeline_arn)
+            self._executions[execution.request.arn] = execution
+            self._remember(token, execution.request.arn)
+            return execution
+
+    def execution(self, arn: str) -> PipelineExecution:
+        with self._lock:
+            if arn.lower() not in self._executions:
+                raise ServiceError("ResourceNotFound", f"Pipeline execution '{arn}' does not exist.")
+            return self._executions[arn.lower()]
+
+    def once(self, execution: PipelineExecution, token: ClientToken, work: Callable[[], None]) -> None:
+        """Do `work` on a known execution, unless the same request has done so before."""
+        with self._lock:
+            self.execution(execution.request.arn)
+            if self._recall(token) is None:
+                work()
+                self._remember(token, execution.request.arn)
+
+    def executions(self, pipeline_arn: str) -> list[PipelineExecution]:
+        """Return a pipeline's executions in the order of their start."""
+        with self._lock:
+            return [e for e in self._executions.values() if e.request.pipeline_arn == pipeline_arn]
+
+    def _recall(self, token: ClientToken) -> str | None:
+        known = self._responses.get((token.operation, token.region, token.token)) if token.token else None
+        if known is None:
+            return None
+        request, arn = known
+        if request != token.request:
+            raise ServiceError("ConflictException", "ClientRequestToken was used before with different parameters.")
+        return arn
+
+    def _remember(self, token: ClientToken, arn: str) -> None:
+        if token.token:
+            self._responses[token.operation, token.region, token.token] = (token.request, arn)

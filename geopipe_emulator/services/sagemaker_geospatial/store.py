@@ -1,0 +1,179 @@
+"""Stores the jobs, and knows which state can follow which. It starts nothing and reads no clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+
+class Status(StrEnum):
+    INITIALIZING = "INITIALIZING"
+    IN_PROGRESS = "IN_PROGRESS"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class ExportStatus(StrEnum):
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+# A second stop is not an error. A deleted job has no state here.
+NEXT: Mapping[Status, frozenset[Status]] = {
+    Status.INITIALIZING: frozenset({Status.IN_PROGRESS, Status.FAILED, Status.STOPPING}),
+    Status.IN_PROGRESS: frozenset({Status.COMPLETED, Status.FAILED, Status.STOPPING}),
+    Status.STOPPING: frozenset({Status.STOPPING, Status.STOPPED}),
+    Status.STOPPED: frozenset(),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+}
+
+
+class UnknownJob(Exception):  # noqa: N818
+    """There is no job with this ARN."""
+
+
+class WrongState(Exception):  # noqa: N818
+    """The job's state does not allow the change."""
+
+    def __init__(self, job: EnrichmentJob) -> None:
+        state = "being exported" if job.is_exporting else job.status
+        super().__init__(f"The job {job.arn} is {state}.")
+
+
+@dataclass(frozen=True)
+class EnrichmentFailure:
+    """Why a job or an export failed; `kind` is CLIENT_ERROR or SERVER_ERROR."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """The last export of a job."""
+
+    role_arn: str
+    output_config: Mapping[str, Any]
+    created: datetime
+    client_token: str | None = None
+    status: ExportStatus = ExportStatus.IN_PROGRESS
+    failure: EnrichmentFailure | None = None
+
+
+@dataclass(frozen=True)
+class EnrichmentJob:
+    """A vector enrichment job: its request and its state. `result` is the finished output."""
+
+    arn: str
+    name: str
+    role_arn: str
+    input_config: Mapping[str, Any]
+    job_config: Mapping[str, Any]
+    created: datetime
+    kms_key_id: str | None = None
+    client_token: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    status: Status = Status.INITIALIZING
+    ended: datetime | None = None
+    failure: EnrichmentFailure | None = None
+    result: SpooledTemporaryFile[bytes] | None = None
+    export: Export | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return not NEXT[self.status]
+
+    @property
+    def is_exporting(self) -> bool:
+        return self.export is not None and self.export.status is ExportStatus.IN_PROGRESS
+
+
+class JobStore:
+    """All jobs by ARN. Every change is one step under the lock, from the job as it is at that moment."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, EnrichmentJob] = {}
+        self._lock = threading.Lock()
+
+    def all(self) -> list[EnrichmentJob]:
+        """Return the jobs in the order of their start."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def get(self, arn: str) -> EnrichmentJob:
+        with self._lock:
+            return self._get(arn)
+
+    def add(self, job: EnrichmentJob) -> EnrichmentJob:
+        """Store the job and return it, or return the one that its client token has started before."""
+        with self._lock:
+            for known in self._jobs.values():
+                if job.client_token is not None and known.client_token == job.client_token:
+                    return known
+            self._jobs[job.arn] = job
+            return job
+
+    def move(self, arn: str, status: Status, **changes: Any) -> EnrichmentJob:
+        """Move the job to the next state, with the `changes` that belong to it."""
+        with self._lock:
+            job = self._get(arn)
+            if status not in NEXT[job.status]:
+                raise WrongState(job)
+            return self._put(replace(job, status=status, **changes))
+
+    def start_export(self, arn: str, export: Export) -> tuple[EnrichmentJob, bool]:
+        """Start an export; return the job, and whether the export is new. A known client token starts none.
+
+        Raises:
+            WrongState: the job is not complete, or another export runs.
+        """
+        with self._lock:
+            job = self._get(arn)
+            if job.export and export.client_token and job.export.client_token == export.client_token:
+                return job, False
+            if job.status is not Status.COMPLETED or job.is_exporting:
+                raise WrongState(job)
+            return self._put(replace(job, export=export)), True
+
+    def finish_export(self, arn: str, status: ExportStatus, failure: EnrichmentFailure | None = None) -> EnrichmentJob:
+        with self._lock:
+            job = self._get(arn)
+            if job.export is None:
+                raise WrongState(job)
+            return self._put(replace(job, export=replace(job.export, status=status, failure=failure)))
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> EnrichmentJob:
+        with self._lock:
+            job = self._get(arn)
+            return self._put(replace(job, tags={**job.tags, **tags}))
+
+    def untag(self, arn: str, keys: Collection[str]) -> EnrichmentJob:
+        with self._lock:
+            job = self._get(arn)
+            return self._put(replace(job, tags={key: value for key, value in job.tags.items() if key not in keys}))
+
+    def delete(self, arn: str) -> EnrichmentJob:
+        """Delete a job that has ended, and return it for its result."""
+        with self._lock:
+            job = self._get(arn)
+            if not job.is_terminal or job.is_exporting:
+                raise WrongState(job)
+            return self._jobs.pop(arn)
+
+    def _get(self, arn: str) -> EnrichmentJob:
+        if arn not in self._jobs:
+            raise UnknownJob(arn)
+        return self._jobs[arn]
+
+    def _put(self, job: EnrichmentJob) -> EnrichmentJob:
+        self._jobs[job.arn] = job
+        return job

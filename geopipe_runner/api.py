@@ -1,0 +1,286 @@
+"""The Python API: what the commands do, for notebooks and scripts.
+
+    import geopipe_runner as geopipe
+
+    deployment = geopipe.load("config/local.yaml")
+    finished = deployment.run()
+    for row in finished.results:
+        print(row["reverse_geo.label"])
+
+Nothing is asked and nothing is printed. Errors are the classes of `geopipe_runner.errors`, all of them subclasses of
+`GeopipeError` with `message`, `hint` and `exit_code`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .config import load as load_config
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .config.model import CleanupPolicy, Config
+    from .context import Options
+    from .events import Event
+    from .pipeline.execution import ExecutionView
+    from .reconcile.model import Plan, PlannedChange
+    from .results.read import Results
+    from .stages.session import Session
+
+Progress = Callable[["Event"], None]
+
+
+def load(
+    path: str | Path, *, set: Mapping[str, Any] | None = None, progress: Progress | None = None
+) -> ManagedDeployment:
+    """Return the deployment that a configuration file describes. No call is made.
+
+    `set` has values that go before those of the file, by their key: `{"job.workers": 4}`.
+    `progress` is called with every event of what follows (`geopipe_runner.events`), from any thread.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is wrong; `problems` lists all of it.
+    """
+    settings = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
+    return ManagedDeployment(load_config(Path(path), files=True, settings=settings), progress)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """An execution that succeeded, and its results; None if the pipeline left no CSV file."""
+
+    execution: ExecutionView
+    results: RunResults | None
+
+
+class ManagedDeployment:
+    """A deployment and what can be done with it. Each method is one command, and opens its own connection.
+
+    With `target: local` and no `endpoint`, each method has an emulator of its own, which ends with it. To keep what
+    `apply` creates, name the `endpoint` of an emulator that keeps running.
+    """
+
+    def __init__(self, config: Config, progress: Progress | None = None) -> None:
+        self.config = config
+        self._progress = progress
+
+    def validate(self) -> tuple[str, ...]:
+        """Check everything that needs no call, and return what is worth knowing about it.
+
+        Raises:
+            TemplateError: the template does not render to a definition that SageMaker takes.
+            ConfigError: the parameters do not fit the definition, or the job cannot use the input.
+        """
+        session, _ = self._begin()
+        return session.check()[1].notes
+
+    def plan(self) -> Plan:
+        """Return what `apply` and `run` would change. Nothing is changed.
+
+        Raises:
+            AwsError: a call failed.
+            RefusedError: the credentials belong to another account.
+        """
+        from .stages import setup
+
+        session, _ = self._begin()
+        with session.connect_for_run() as context:
+            return setup.plan(context).shown
+
+    def apply(self) -> Plan:
+        """Create what is missing, change what differs, and return the plan that was applied.
+
+        Raises:
+            AwsError: a call failed; `message` says what exists.
+            RefusedError: a resource belongs to someone else, or the account cannot run the job.
+        """
+        from .stages import setup
+
+        session, _ = self._begin()
+        with session.connect_for_run() as context:
+            setup_plan = setup.plan(context)
+            setup.refuse_job(setup_plan)
+            setup.apply(setup_plan)
+            return setup_plan.shown
+
+    def run(self, *, start_new: bool = False, yes_cost: bool = False) -> FinishedRun:
+        """Apply, execute the pipeline, fetch its results, and clean up as `cleanup` of the configuration says.
+
+        A policy of `ask` keeps everything. `start_new` starts another execution even if one has not ended; `yes_cost`
+        allows a run that costs more than `job.confirm_above_requests`.
+
+        Raises:
+            ExecutionFailed: the execution failed, was stopped or timed out; `failure` says why.
+            AwsError: a call failed.
+            RefusedError: a resource belongs to someone else, the account cannot run the job, or the cost is too high.
+        """
+        from .stages import cleanup, setup
+        from .stages import run as executing
+        from .stages.connection import cleaned_up_after_failure
+
+        results = _SavedFiles()
+        session, seen = self._begin(output_dir=results.folder, start_new=start_new, yes_cost=yes_cost)
+        with session.connect_for_run() as context:
+            with cleaned_up_after_failure(context):
+                setup_plan = setup.plan(context)
+                setup.refuse_job(setup_plan)
+                setup.confirm_cost(setup_plan.context)
+                unfinished = executing.find_resumable(setup_plan.context, setup_plan.plan)
+                executing.run_pipeline(setup.apply(setup_plan), unfinished)
+            cleanup.clean_up(context)
+        assert seen.execution is not None  # run_pipeline raises where none succeeded
+        return FinishedRun(seen.execution, results.found(seen.results))
+
+    def results(self, run: str | None = None) -> RunResults | None:
+        """Return the results of the latest run that succeeded, or of `run`: a run id or the ARN of an execution.
+
+        Raises:
+            AwsError: a call failed, or there is no such run.
+            UsageError: no execution has this id.
+        """
+        from .stages import run as executing
+        from .stages.find import find_execution, find_latest_with_results
+
+        results = _SavedFiles()
+        session, seen = self._begin(output_dir=results.folder)
+        with session.connect() as context:
+            view = find_execution(context, run) if run else find_latest_with_results(context)
+            executing.show_results_of(context, view)
+        return results.found(seen.results)
+
+    def cleanup(self, policy: CleanupPolicy = "all") -> None:
+        """Delete what belongs to the deployment.
+
+        Raises:
+            AwsError: something could not be deleted; `message` lists it.
+        """
+        from .stages import cleanup
+
+        session, _ = self._begin(cleanup=policy)
+        with session.connect() as context:
+            cleanup.clean_up(context)
+
+    def _begin(self, **options: Any) -> tuple[Session, _SeenEvents]:
+        from .aws.clock import Clock
+        from .context import Options
+        from .stages.session import Session
+
+        chosen: Options = Options(interactive=False, **options)
+        seen = _SeenEvents(self._progress)
+        return Session(self.config, chosen, seen, Clock()), seen
+
+
+class _SeenEvents:
+    """A report that passes events on, and keeps what a method returns."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self.execution: ExecutionView | None = None
+        self.results: Results | None = None
+
+    def emit(self, event: Event) -> None:
+        from .events import ExecutionEnded, ResultsRead
+
+        if isinstance(event, ExecutionEnded):
+            self.execution = event.view
+        elif isinstance(event, ResultsRead):
+            self.results = event.results
+        if self._progress:
+            self._progress(event)
+
+    def ask(self, question: str, about: PlannedChange | None = None) -> bool:
+        raise UsageError(f"There is no one to ask: {question}")
+
+    def close(self) -> None:
+        """Nothing is left to close."""
+
+
+class _SavedFiles:
+    """A temporary folder for the files of a run, deleted with the last object that refers to it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="geopipe-results-")
+
+    @property
+    def folder(self) -> Path:
+        return Path(self._folder.name)
+
+    def found(self, results: Results | None) -> RunResults | None:
+        return RunResults(results, self) if results else None
+
+
+class RunResults:
+    """The rows of a run, in their order. Iterating reads them from a file, so memory does not grow with their number.
+
+    - `header`: the names of the columns.
+    - `rows`: how many there are; `valid`: how many the job marks as valid, None if it marks none.
+    - `files`: everything that was saved: CSV, GeoJSON, and Parquet where pyarrow is installed. The files are temporary,
+      and live as long as this object.
+    """
+
+    def __init__(self, results: Results, files: _SavedFiles) -> None:
+        self._saved = results.saved
+        self._files = files
+        self.header = results.header
+        self.rows = results.rows
+        self.valid = results.valid
+        self.files = results.files
+
+    def __iter__(self) -> Iterator[dict[str, str]]:
+        """Yield each row as text by column."""
+        if self._saved is None:
+            return
+        with self._saved.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame with the types that pandas finds. Raises UsageError without pandas."""
+        return _library("pandas").read_csv(self._file(".csv"))
+
+    def to_geopandas(self) -> Any:
+        """Return a geopandas GeoDataFrame of the points. Raises UsageError without geopandas, or without points."""
+        return _library("geopandas").read_file(self._file(".geojson"))
+
+    def _file(self, suffix: str) -> Path:
+        found = next((path for path in self.files if path.suffix == suffix), None)
+        if found is None:
+            raise UsageError(f"The results have no {suffix} file.")
+        return found
+
+
+def reverse_geocode(points: Any, *, latitude: str = "Latitude", longitude: str = "Longitude") -> Any:
+    """Return the nearest place to each point, from the bundled GeoNames gazetteer: no AWS, no configuration.
+
+    `points` is a pandas DataFrame with the columns `latitude` and `longitude` in degrees; then the same table with the
+    added columns comes back. Or it is an iterable of `(latitude, longitude)`; then a list of dicts comes back, in their
+    order. The added columns are those of the provider `gazetteer`: `reverse_geo.country` (ISO 3166-1 alpha-3),
+    `reverse_geo.label`, `reverse_geo.municipality`, `reverse_geo.region`, `reverse_geo.status` and
+    `reverse_geo.distance_km`. A point that is none has the reason as its status, and None in the others.
+
+    Raises:
+        UsageError: the table lacks one of the columns.
+    """
+    from .nearest_places import PLACE_COLUMNS, describe_places
+
+    if not hasattr(points, "assign"):
+        return describe_places(points)
+    if missing := [name for name in (latitude, longitude) if name not in points.columns]:
+        raise UsageError(
+            f"The table has no column {missing[0]!r}; it has {', '.join(map(str, points.columns))}.",
+            "Name the columns with latitude=... and longitude=...",
+        )
+    places = describe_places(zip(points[latitude], points[longitude], strict=True))
+    return points.assign(**{name: [place[name] for place in places] for name in PLACE_COLUMNS})
+
+
+def _library(name: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError:
+        raise UsageError(f"{name} is not installed.", f"pip install {name}") from None

@@ -1,0 +1,1 @@
+"""The command line: parse, run one command, set the exit code."""

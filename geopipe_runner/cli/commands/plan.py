@@ -1,0 +1,35 @@
+"""`plan`: what a run would change."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .. import options
+
+if TYPE_CHECKING:
+    from ...stages.session import Session
+
+POSITION = 2
+HELP = "show the plan and change nothing (like run --dry-run)"
+DETAILS = ""
+EXAMPLES = ("plan config/local.yaml", "plan config/local.yaml --detailed-exitcode")
+NEEDS = "files"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_detailed_exitcode(parser)
+    options.add_plan_options(parser)
+    options.add_prune(parser)
+    options.add_output(parser)
+
+
+def run(session: Session, arguments: argparse.Namespace) -> int:
+    """Show the plan. Raises RefusedError, after showing it, where a run would be in vain or touch what is not ours."""
+    from ...stages import setup
+
+    with session.connect_for_run() as context:
+        setup_plan = setup.plan(context)
+        setup.refuse_job(setup_plan)
+        setup.refuse_foreign(setup_plan.plan)
+    return options.CHANGES_PENDING if arguments.detailed_exitcode and setup_plan.shown.writes else 0

@@ -1,0 +1,187 @@
+"""From arguments to one command and its exit code. The only place that prints errors and picks exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..errors import GeopipeError, InterruptedByUser, OutputClosed, OutputFailed
+from ..report.text.stdio import complain, flush_output, open_closed_streams
+from .commands import Command, CommandModule, StandaloneCommand
+from .interruption import raise_on_signals
+from .parser import parse, program_name
+
+if TYPE_CHECKING:
+    from ..context import Options
+    from ..events import Event, Report
+    from ..report.composite import EventHandler
+
+# What is wrong with the disk or the reader, never with us.
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+
+
+def run_arguments(arguments: list[str]) -> int:
+    """Run one command and return its exit code. Raises SystemExit after help, version or wrong usage."""
+    open_closed_streams()
+    try:
+        code = _run(arguments)
+    except SystemExit as stop:
+        lost = flush_output()
+        if lost is None or stop.code:
+            raise
+        return _exit_code_of(lost)
+    lost = flush_output()
+    return _exit_code_of(lost) if lost and not code else code
+
+
+def _exit_code_of(lost: OutputClosed) -> int:
+    """Say that output was lost, unless its reader left on purpose, and return the exit code."""
+    if isinstance(lost, OutputFailed):
+        complain(lost.message)
+    return lost.exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        command, parsed = parse(arguments)
+        return _report_command(command, parsed, _make_report(parsed))
+    except KeyboardInterrupt as error:
+        complain(str(error) or "Interrupted.")
+        return InterruptedByUser.exit_code
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        complain(f"Cannot write: {error.strerror}.")
+        return 1
+
+
+def _make_report(parsed: argparse.Namespace) -> Report:
+    """Return the report on standard output, with its handlers. Characters that an encoding lacks are replaced."""
+    from ..report.composite import CompositeReport
+    from ..report.json_lines import JsonReport
+    from ..report.text.report import TextReport
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    answers = sys.stdin if _is_interactive(parsed) else None
+    is_json = parsed.output == "json"
+    first: Report = (
+        JsonReport(sys.stdout, sys.stderr)
+        if is_json
+        else TextReport(sys.stdout, sys.stderr, answers, with_files=parsed.verbose)
+    )
+    handlers = _make_handlers(parsed, first)
+    return CompositeReport(first, *handlers) if handlers else first
+
+
+def _make_handlers(parsed: argparse.Namespace, first: Report) -> list[EventHandler]:
+    """Return the handlers that write files. Each is loaded only where an option asks for it."""
+    handlers: list[EventHandler] = []
+    if parsed.plan_out:
+        from ..report.composite import PlanFile
+
+        handlers.append(PlanFile(parsed.plan_out))
+    if parsed.output_dir:
+        from ..events import Note
+        from ..report.run_files import RunFiles
+        from ..report.run_record import RunRecord
+
+        record = RunRecord(Path(parsed.config))
+        handlers.append(RunFiles(parsed.output_dir, record, lambda text: first.emit(Note(text))))
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        from ..events import Note
+        from ..report.job_summary import JobSummary
+
+        path = Path(os.environ["GITHUB_STEP_SUMMARY"])
+        handlers.append(JobSummary(path, lambda text: first.emit(Note(text))))
+    return handlers
+
+
+def _report_command(command: CommandModule, parsed: argparse.Namespace, report: Report) -> int:
+    from ..events import Failed, Finished
+
+    try:
+        code = _run_command(command, parsed, report)
+    except GeopipeError as error:
+        is_silent = error.explained or type(error) is OutputClosed
+        if not is_silent:
+            _report_failure(report, Failed(error))
+        code = error.exit_code
+    except KeyboardInterrupt as error:  # after the start, and before a command can say more
+        _report_failure(report, Failed(InterruptedByUser(str(error) or "Interrupted.")))
+        code = InterruptedByUser.exit_code
+    finally:
+        report.close()
+    try:
+        report.emit(Finished(code))
+    except GeopipeError as error:  # a handler could not write what it has collected, and has reported that
+        return code or error.exit_code
+    return code
+
+
+def _report_failure(report: Report, failed: Event) -> None:
+    with contextlib.suppress(OSError):  # standard error does not work: the exit code is all there is
+        try:
+            report.emit(failed)
+        except OutputClosed:
+            report.emit(failed)  # it has dropped standard output by now; the second time reaches standard error
+
+
+def _run_command(command: CommandModule, parsed: argparse.Namespace, report: Report) -> int:
+    if command.NEEDS == "nothing":
+        return cast("StandaloneCommand", command).run(report, parsed)
+    from ..config import load
+
+    config = load(parsed.config, files=command.NEEDS == "files", settings=parsed.settings)
+    # Only now: a wrong configuration is reported without loading what follows.
+    from ..aws.clock import Clock
+    from ..stages.session import Session
+
+    clock = Clock()
+    if parsed.verbose:
+        _log_calls()
+    session = Session(config, _options(parsed), report, clock, on_start=lambda: raise_on_signals(clock))
+    return cast("Command", command).run(session, parsed)
+
+
+def _options(parsed: argparse.Namespace) -> Options:
+    from ..context import Options
+    from ..report.text.style import is_terminal
+
+    is_json = parsed.output == "json"
+    is_watched = is_terminal(sys.stdout) and not is_json
+    return Options(
+        program=program_name(),
+        interactive=_is_interactive(parsed),
+        cleanup=parsed.cleanup,
+        output_dir=parsed.output_dir,
+        start_new=parsed.new,
+        adopt=frozenset(parsed.adopt),
+        prune=parsed.prune,
+        yes_cost=parsed.yes_cost,
+        with_steps=is_watched or is_json or parsed.output_dir is not None,
+        with_job=is_watched,
+    )
+
+
+def _is_interactive(parsed: argparse.Namespace) -> bool:
+    """Whether questions can be asked: a program that reads JSON cannot answer, nor can a closed standard input."""
+    return not parsed.non_interactive and parsed.output != "json" and sys.stdin is not None
+
+
+def _log_calls() -> None:
+    import logging
+
+    from ..report.text.log import LogFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormatter("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("geopipe").setLevel(logging.DEBUG)

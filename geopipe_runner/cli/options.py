@@ -1,0 +1,135 @@
+"""The options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import cast, get_args
+
+from ..config.messages import nearest
+from ..config.model import CleanupItem, CleanupPolicy
+
+CHANGES_PENDING = 4
+
+# What the program asks of every command, whether or not it has the option.
+DEFAULTS: dict[str, object] = {
+    "adopt": [],
+    "cleanup": None,
+    "detailed_exitcode": False,
+    "new": False,
+    "output": "text",
+    "output_dir": None,
+    "plan_out": None,
+    "prune": False,
+    "yes_cost": False,
+}
+
+
+def add_general_options(parser: argparse.ArgumentParser, *, with_config: bool) -> None:
+    """Add what every command has, and the configuration that most commands are about."""
+    parser.set_defaults(**DEFAULTS)
+    if with_config:
+        parser.add_argument(
+            "config", metavar="CONFIG", help="the YAML file that describes the deployment, such as config/local.yaml"
+        )
+        parser.add_argument(
+            "--set",
+            dest="settings",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="use this value in place of the configuration's, such as job.workers=4; repeat it for several",
+        )
+    parser.add_argument("--non-interactive", action="store_true", help="ask no questions and never read standard input")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show each AWS call on standard error, and each changed file of the code in a plan",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="json: print one JSON object per event and ask no questions",
+    )
+
+
+def add_output_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="save the results and a report in this folder")
+
+
+def add_cleanup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cleanup",
+        type=cleanup_policy,
+        metavar="POLICY",
+        help="what to delete: ask, all, none, or a list such as pipeline,queue; overrides the configuration",
+    )
+
+
+def add_prune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prune", action="store_true", help="delete resources that earlier configurations left behind")
+
+
+def add_execution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--execution",
+        metavar="ID",
+        help="the execution: its ARN, the end of its ARN, or its run id (default: the latest)",
+    )
+
+
+def add_detailed_exitcode(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--detailed-exitcode", action="store_true", help=f"exit with {CHANGES_PENDING} if the plan has changes"
+    )
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Add what commands have that make a plan."""
+    parser.add_argument(
+        "--adopt",
+        action="extend",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="KEY",
+        help="take over an existing resource that does not belong to this deployment (queue, bucket, ...); clean-up "
+        "keeps it; for several, repeat the option or separate the keys with commas",
+    )
+    parser.add_argument("--plan-out", type=Path, metavar="FILE", help="save the plan as JSON in this file")
+
+
+def cleanup_policy(text: str) -> CleanupPolicy:
+    """Parse a clean-up policy: ask, all, none, or a list of what to delete."""
+    if text in ("ask", "all", "none"):
+        return cast("CleanupPolicy", text)
+    known = get_args(CleanupItem)
+    items = tuple(item.strip() for item in text.split(","))
+    unknown = [item for item in items if item not in known]
+    if unknown:
+        near = nearest(unknown[0], ("ask", "all", "none", *known))
+        guess = f"did you mean {near!r}? " if near else ""
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(map(repr, unknown))}; {guess}valid are ask, all, none, or a list of {', '.join(known)}"
+        )
+    return cast("tuple[CleanupItem, ...]", items)
+
+
+def duration(text: str) -> timedelta:
+    """Parse `90s`, `10m` or `2h`."""
+    match = re.fullmatch(r"([0-9]{1,9})([smh])", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it as 90s, 10m or 2h")
+    return timedelta(seconds=int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]])
+
+
+def reason(text: str) -> str:
+    """Parse the reason of a failure, which must say something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a reason, for people who read the execution later")
+    return text

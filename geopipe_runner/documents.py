@@ -1,0 +1,286 @@
+"""The documents that programs read: what a plan, an execution or a result looks like as JSON.
+
+Each shape below is the whole definition of one document: `events.schema.json` and the documents themselves follow from
+it. `events.py` puts them together into events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, get_args
+
+from .config.model import CleanupItem, Config
+from .errors import ADVICE, ConfigError, GeopipeError
+from .hidden_values import HIDDEN, hide_secret, is_secret_name, is_secret_value
+from .json_shape import (
+    LEFT_OUT,
+    Field,
+    Included,
+    JsonDocument,
+    JsonShape,
+    Schema,
+    anything,
+    choice,
+    flag,
+    many,
+    mapping,
+    moment,
+    one,
+    optional,
+    text,
+    texts,
+    whole,
+)
+from .kinds.base import MISSING, Change
+from .reconcile.model import Action, PlannedChange
+
+if TYPE_CHECKING:  # they bring botocore along, which `validate` does not need
+    from .pipeline.execution import ExecutionInput, ExecutionView
+    from .reconcile.apply import ChangeResult
+
+DIFFERENT = "(hidden, differs)"
+"""The new side of a change whose values are hidden."""
+
+_ACTIONS: Schema = {"enum": [action.value for action in Action]}
+_ACCOUNT_ID = "^[0-9]{12}$"
+
+# The schema under `$defs` that no shape defines.
+DEFINITIONS: Mapping[str, Schema] = {"action": _ACTIONS}
+
+
+def shown_sides(change: Change) -> tuple[Any, Any]:
+    """Returns the old and the new value of a change as they may be shown; MISSING stays MISSING.
+
+    A value that came from the environment hides the other side too: the other side is an earlier value of it.
+    """
+    if is_secret_value(change.new) or is_secret_value(change.old):
+        if isinstance(change.old, Mapping) or isinstance(change.new, Mapping):
+            return _without_secrets(change.old), _without_secrets(change.new)
+        return _hidden(change.old, HIDDEN), _hidden(change.new, HIDDEN if change.old is MISSING else DIFFERENT)
+    if change.path.split(".")[0] != "environment":
+        return change.old, change.new
+    if is_secret_name(change.path):
+        return _hidden(change.old, HIDDEN), _hidden(change.new, HIDDEN if change.old is MISSING else DIFFERENT)
+    return _without_secrets(change.old), _without_secrets(change.new)
+
+
+def _hidden(side: Any, text_instead: str) -> Any:
+    return side if side is MISSING or side is None else text_instead
+
+
+def _without_secrets(side: Any) -> Any:
+    if isinstance(side, Mapping):
+        return {name: hide_secret(name, value) for name, value in side.items()}
+    return HIDDEN if is_secret_value(side) else side
+
+
+def _read_side(number: int) -> Any:
+    def read(change: Change) -> Any:
+        side = shown_sides(change)[number]
+        return LEFT_OUT if side is MISSING else side
+
+    return read
+
+
+def _identity(change: PlannedChange) -> Any:
+    if change.action is Action.CREATE:
+        return "known after apply"
+    return change.observed.identity if change.observed is not None else LEFT_OUT
+
+
+RESOURCE = JsonShape(
+    text("key", "the resource's name within the deployment, such as queue or function", lambda c: c.resource.key),
+    text("kind", "such as sqs_queue", lambda c: c.resource.kind.name),
+    text("name", "its name on AWS", lambda c: c.resource.name),
+    choice("group", get_args(CleanupItem), "what it is cleaned up with", lambda c: c.resource.group),
+    name="resource",
+)
+
+CHANGE = JsonShape(
+    text("path", "attribute path, such as environment.QUEUE_URL"),
+    anything("old", "the present value; left out where there is none", _read_side(0)),
+    anything("new", "the configured value; left out where there is none", _read_side(1)),
+    name="change",
+)
+
+PLANNED_CHANGE = JsonShape(
+    Included(RESOURCE, lambda change: change),
+    Field("action", {"$ref": "#/$defs/action"}, lambda change: change.action.value),
+    many("changes", CHANGE),
+    Field(
+        "identity",
+        {"type": "string", "description": 'ARN, URL or UUID; "known after apply" for what does not exist yet'},
+        _identity,
+        is_required=False,
+    ),
+    optional(text("reason", "why it is kept or refused")),
+    name="step",
+)
+
+# Read from (config, region, plan).
+PLAN = JsonShape(
+    text("deployment", read=lambda source: source[0].deployment),
+    text("account_id", read=lambda source: source[0].account_id, pattern=_ACCOUNT_ID),
+    text("region", read=lambda source: source[1]),
+    mapping(
+        "summary",
+        "how many resources have each action",
+        lambda source: {action.value: len(source[2].having(action)) for action in Action},
+        {"type": "integer", "minimum": 0},
+        propertyNames={"$ref": "#/$defs/action"},
+    ),
+    many("steps", PLANNED_CHANGE, lambda source: source[2]),
+    name="plan",
+)
+
+# Read from (config, account).
+PLACE = JsonShape(
+    text("deployment", read=lambda source: source[0].deployment),
+    text("account_id", read=lambda source: source[1].account_id, pattern=_ACCOUNT_ID),
+    text("region", read=lambda source: source[1].region),
+    text("endpoint", read=lambda source: source[1].endpoint_url, nullable=True),
+    text("config", "the configuration's file name", lambda source: source[0].path.name),
+)
+
+CHANGE_RESULT = JsonShape(
+    Included(RESOURCE, lambda result: result.step),
+    Field("action", {"$ref": "#/$defs/action"}, lambda result: result.step.action.value),
+    optional(text("identity")),
+    optional(text("error", read=lambda result: "" if result.error is None else str(result.error))),
+)
+
+STEP_OUTLINE = JsonShape(
+    text("name"),
+    text("type", read=lambda step: step.kind),
+    texts("depends_on", "explicitly, by reference, or as a branch of a condition"),
+)
+
+CONFIG_VALUE = JsonShape(
+    text("key"),
+    Field("value", {}, lambda entry: entry.value),
+    text("origin", "file and line, a --set option, or default"),
+)
+
+STEP_NODE = JsonShape(
+    text("name"),
+    text("type", read=lambda step: step.kind),
+    text("inside", "the step in whose branch it is; empty for none"),
+    text("branch", "when that branch runs: if true, if false, for each item; empty for none"),
+    many(
+        "needs",
+        JsonShape(
+            text("step"),
+            texts("reads", "the results that are read, such as output arn"),
+            flag("depends_on", "DependsOn names the step"),
+            text("trigger", "the state in which the step has to end: Failed, Stopped, Any; empty for Succeeded"),
+        ),
+        about="the steps that go before",
+    ),
+)
+
+EXECUTION_INPUT = JsonShape(
+    mapping(
+        "parameters",
+        "of the execution; (hidden) where the name or the value is a secret",
+        lambda execution: {name: hide_secret(name, value) for name, value in execution.parameters.items()},
+    ),
+    many("definition", STEP_OUTLINE, attrgetter("steps"), "the pipeline's steps in order"),
+)
+
+# A callback's token is not a field.
+EXECUTION_STEP = JsonShape(
+    text("name"),
+    text("type", "Lambda, Callback, ...", lambda step: step.kind),
+    text("status"),
+    moment("started"),
+    moment("ended"),
+    text("failure"),
+    mapping("outputs", "", lambda step: {name: hide_secret(name, value) for name, value in step.outputs.items()}),
+    name="execution_step",
+)
+
+EXECUTION = JsonShape(
+    text("arn"),
+    text("status"),
+    text("run_id"),
+    text("failure"),
+    many("steps", EXECUTION_STEP),
+)
+
+FAILURE = JsonShape(
+    choice("code", sorted(ADVICE), "stable; docs/reference/failures.md explains each"),
+    text("step", "the pipeline's step, or during set-up the resource's key", nullable=True),
+    text("reason"),
+    text("job_error", "what the job behind the pipeline reports", nullable=True),
+    texts("log_lines", "the function's last lines"),
+    text("advice", "what to do"),
+    name="failure",
+    about="Why a set-up or an execution failed.",
+)
+
+PROBLEM = JsonShape(text("file"), whole("line"), whole("column"), text("what"), text("valid"))
+
+ERROR = JsonShape(
+    text("message"),
+    text("hint"),
+    whole("exit_code"),
+    one("failure", FAILURE, nullable=True),
+    Field(
+        "problems",
+        {"type": "array", "items": PROBLEM.schema(), "description": "only for a wrong configuration"},
+        lambda error: [PROBLEM.build(p) for p in error.problems] if isinstance(error, ConfigError) else LEFT_OUT,
+        is_required=False,
+    ),
+)
+
+RESULTS = JsonShape(
+    text("bucket"),
+    texts("keys"),
+    whole("size", "bytes of the result files"),
+    texts("header"),
+    whole("rows", "null where they were not counted, since the result is large and not saved", nullable=True),
+    whole("valid", "null also where the job does not mark rows as valid", nullable=True),
+    text("saved", "results.csv", lambda r: str(r.saved) if r.saved else None, nullable=True),
+    texts("files", "everything that was saved"),
+    texts("warnings", "what is odd about the files, such as bytes that are not UTF-8"),
+)
+
+
+def plan_document(config: Config, region: str, plan: Iterable[PlannedChange]) -> JsonDocument:
+    """Returns a whole plan: what `--plan-out` writes."""
+    return PLAN.build((config, region, plan))
+
+
+def failure_document(error: GeopipeError) -> JsonDocument:
+    """Returns why a command failed. An error without a code has a reason, and advice."""
+    if error.failure is not None:
+        return FAILURE.build(error.failure)
+    return {
+        "code": "",
+        "step": None,
+        "reason": error.message,
+        "job_error": None,
+        "log_lines": [],
+        "advice": error.hint,
+    }
+
+
+def execution_input_document(execution_input: ExecutionInput) -> JsonDocument:
+    """Returns what an execution was started with."""
+    return EXECUTION_INPUT.build(execution_input)
+
+
+def step_documents(view: ExecutionView) -> list[JsonDocument]:
+    """Returns the steps of an execution that have started."""
+    return [EXECUTION_STEP.build(step) for step in view.steps]
+
+
+def resource_documents(changes: Iterable[PlannedChange]) -> list[JsonDocument]:
+    """Returns which resources `changes` are about."""
+    return [RESOURCE.build(change) for change in changes]
+
+
+def change_result_document(result: ChangeResult) -> JsonDocument:
+    """Returns what was done to one resource."""
+    return CHANGE_RESULT.build(result)

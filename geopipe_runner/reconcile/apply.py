@@ -1,0 +1,215 @@
+"""Applies a plan: along the dependencies, independent branches in parallel. Deletion runs the other way.
+
+Each result goes to `report` as it comes. A failure says what was done and what was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..aws.error_codes import already_exists, is_denied
+from ..aws.errors import AWS_ERRORS, reason
+from ..aws.retry import ROLE_NOT_READY
+from ..deployment import OWNER_TAG
+from ..errors import ADVICE, AwsError, Failure, RefusedError
+from .graph import Walk
+from .model import Action, Plan, PlannedChange
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+
+@dataclass(frozen=True)
+class ChangeResult:
+    """The result of one planned change. `identity` is the ARN, URL or UUID of the resource now."""
+
+    step: PlannedChange
+    identity: str = ""
+    error: BaseException | None = None
+
+
+@dataclass
+class Progress:
+    """What has been done so far and what exists. Readable at any moment, also after an interruption.
+
+    A resource counts as existing from the moment its creation begins until its deletion has succeeded.
+    """
+
+    outcomes: dict[str, ChangeResult] = field(default_factory=dict)
+    existing: dict[str, PlannedChange] = field(default_factory=dict)
+
+    def saw(self, plan: Plan) -> None:
+        """Note what exists according to a plan."""
+        self.existing |= {step.key: step for step in plan if step.observed is not None and not step.resource.is_used}
+
+
+class ApplyFailed(AwsError):  # noqa: N818 - it names an outcome
+    """Some changes failed. The others that could be applied are applied. The next run continues from there."""
+
+    def __init__(self, message: str, hint: str, failure: Failure) -> None:
+        super().__init__(message, hint)
+        self.failure = failure
+
+
+def apply(
+    aws: Aws,
+    plan: Plan,
+    report: Callable[[ChangeResult], None],
+    approve: Callable[[PlannedChange], bool],
+    progress: Progress,
+    in_turn: Collection[str] = (),
+) -> Plan:
+    """Create and update along the graph, and return the plan as it was applied.
+
+    A change that `approve` declines becomes KEEP. The keys `in_turn` wait for all dependencies of their resource, so
+    that a question about one follows the messages about those.
+
+    Raises:
+        ApplyFailed: with what was done and what was not.
+    """
+    steps = {step.key: step for step in plan}
+    identities: dict[str, str] = {}
+    failed: list[str] = []
+
+    def work(key: str) -> None:
+        step = steps[key]
+        if not step.resource.is_used:
+            progress.existing[key] = step
+        identities[key] = _apply_one(aws, step)
+
+    def before(key: str) -> bool:
+        if failed:
+            return False
+        if steps[key].writes and not approve(steps[key]):
+            steps[key] = replace(steps[key], action=Action.KEEP, reason="declined")
+        return True
+
+    def after(key: str, error: BaseException | None) -> bool:
+        outcome = ChangeResult(steps[key], identities.get(key, ""), error)
+        if error is not None:
+            failed.append(key)
+        if error is not None or key in identities:
+            progress.outcomes[key] = outcome
+            report(outcome)
+        return not failed
+
+    first = {
+        key: step.resource.dependencies if key in in_turn else step.resource.creation_dependencies
+        for key, step in steps.items()
+    }
+    Walk(first, work).run(before, after)
+    if failed:
+        raise _apply_failed(plan, progress)
+    return Plan(tuple(steps[step.key] for step in plan))
+
+
+def destroy(
+    aws: Aws, plan: Plan, report: Callable[[ChangeResult], None], progress: Progress
+) -> tuple[ChangeResult, ...]:
+    """Delete in reverse order, and return what failed or was left because of a failure.
+
+    After a failure, the dependencies of the remaining resource are kept, and all others are deleted.
+    """
+    steps = {step.key: step for step in plan}
+    failures: dict[str, ChangeResult] = {}
+
+    def work(key: str) -> None:
+        step = steps[key]
+        if step.action is Action.DELETE and step.observed is not None:
+            step.resource.kind.delete(aws, step.resource.spec, step.observed)
+
+    def after(key: str, error: BaseException | None) -> bool:
+        outcome = ChangeResult(steps[key], error=error)
+        if error is not None:
+            failures[key] = outcome
+        elif steps[key].action is Action.DELETE:
+            progress.existing.pop(key, None)
+        if steps[key].action is not Action.ABSENT:
+            report(outcome)
+        return error is None
+
+    waits_for: dict[str, list[str]] = {key: [] for key in steps}
+    for step in plan:
+        for need in step.resource.dependencies:
+            waits_for[need].append(step.key)
+    for key in Walk(waits_for, work).run(lambda _key: True, after):
+        if steps[key].action is Action.DELETE:
+            failures[key] = ChangeResult(
+                steps[key], error=AwsError("kept, because a resource that needs it could not be deleted")
+            )
+    return tuple(failures.values())
+
+
+def _apply_one(aws: Aws, step: PlannedChange) -> str:
+    kind, spec, seen = step.resource.kind, step.resource.spec, step.observed
+    if step.action is Action.USE and seen is not None:
+        return seen.identity
+    if step.action is Action.CREATE or seen is None:
+        return _create(aws, step)
+    if step.action in (Action.UPDATE, Action.ADOPT):
+        kind.update(aws, spec, seen, step.changes)
+    if not seen.ready:
+        kind.wait_until_ready(aws, spec, seen)
+    return seen.identity
+
+
+def _create(aws: Aws, step: PlannedChange) -> str:
+    """Create. If AWS says that the resource exists, a response may have been lost and the call repeated.
+
+    With our tag it is our own work, and is brought to its desired state. Anything else is the original error.
+    """
+    kind, spec = step.resource.kind, step.resource.spec
+    try:
+        return kind.create(aws, spec)
+    except (*AWS_ERRORS, RefusedError) as error:
+        if not (already_exists(error) or isinstance(error, RefusedError)):
+            raise
+        existing = kind.observe(aws, spec)
+        if existing is None or existing.owner != spec.tags.get(OWNER_TAG):
+            raise
+        changes = kind.compare(spec, existing)
+        if changes:
+            kind.update(aws, spec, existing, changes)
+        if not existing.ready:
+            kind.wait_until_ready(aws, spec, existing)
+        return existing.identity
+
+
+def _apply_failed(plan: Plan, progress: Progress) -> ApplyFailed:
+    lines: list[str] = []
+    for step in plan:
+        outcome = progress.outcomes.get(step.key)
+        if outcome is not None and outcome.error is not None:
+            name = f"{step.resource.kind.label} {step.resource.name}"
+            lines.append(f"Failed to {step.action} {name}: {reason(outcome.error)}")
+    lines.append(f"Done: {_names(plan, progress, True)}.")
+    lines.append(f"Not done: {_names(plan, progress, False)}.")
+    failure = _first_failure(plan, progress)
+    hint = failure.advice if failure.code == "setup-failed" else f"{failure.advice}\n{ADVICE['setup-failed']}"
+    return ApplyFailed("\n".join(lines), hint, failure)
+
+
+def _first_failure(plan: Plan, progress: Progress) -> Failure:
+    """Returns the first failure in the order of the plan: most other resources depend on that one."""
+    errors = ((step, progress.outcomes[step.key].error) for step in plan if step.key in progress.outcomes)
+    step, error = next((step, error) for step, error in errors if error is not None)
+    return Failure(_code(error), reason(error), step.key)
+
+
+def _code(error: BaseException) -> str:
+    if "iam:PassRole" in str(error):
+        return "pass-role-denied"
+    if ROLE_NOT_READY.matches(error):
+        return "role-not-assumable" if "assume" in str(error) else "access-denied"
+    return "access-denied" if is_denied(error) else "setup-failed"
+
+
+def _names(plan: Plan, progress: Progress, done: bool) -> str:
+    names = []
+    for step in plan:
+        outcome = progress.outcomes.get(step.key)
+        if step.writes and (outcome is not None and outcome.error is None) is done:
+            names.append(f"{step.resource.kind.label} {step.resource.name}")
+    return ", ".join(names) or "nothing"

@@ -1,0 +1,50 @@
+"""Reading the current state: everything that a plan needs, all at the same time, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..aws.parallel import in_parallel
+from ..context import Context
+from ..events import Note
+from ..jobs.base import AccountCheck
+from ..jobs.registry import job_of
+from ..reconcile import orphans, plan
+from ..reconcile.model import PlannedChange
+
+
+@dataclass(frozen=True)
+class CurrentState:
+    """The blueprint's resources as they are, orphans of earlier configurations, and whether the job can be run."""
+
+    seen: plan.Seen
+    orphans_found: tuple[PlannedChange, ...]
+    account_check: AccountCheck
+
+
+def refresh(context: Context, *, for_a_run: bool) -> CurrentState:
+    """Read the current state. `for_a_run` also asks whether the account may run the job."""
+    aws, blueprint = context.aws, context.blueprint
+    reads: dict[str, Callable[[], Any]] = {
+        "seen": partial(plan.observe, aws, blueprint.resources),
+        "account": partial(job_of(context.config.job).check_account, aws) if for_a_run else AccountCheck,
+        # An emulator that has just started holds nothing to search for.
+        "arns": frozenset if context.config.embedded else partial(_search, context),
+    }
+    results = in_parallel(reads)
+    orphans_found = orphans.find(aws, blueprint, results["seen"], results["arns"])
+    return CurrentState(results["seen"], orphans_found, results["account"])
+
+
+def _search(context: Context) -> frozenset[str]:
+    """Returns the ARNs of everything that is ours; none, with a warning, for a caller who may not search."""
+    try:
+        return orphans.search(context.aws, context.blueprint)
+    except orphans.NotAllowedToSearchError as error:
+        context.report.emit(
+            Note(f"Warning: {error.operation} is not allowed, so orphans of earlier configurations cannot be found.")
+        )
+        return frozenset()

@@ -1,0 +1,91 @@
+"""One command on one configuration, before anything is connected.
+
+A command wires the stages it needs, and its `run` reads like the list of them:
+
+    run         check -> connect_for_run -> plan -> apply -> execute -> results -> clean up
+    plan        check -> connect_for_run -> plan
+    cleanup     connect -> observe and ask -> stop executions -> delete
+    the others  connect -> the stage that does it
+
+`check` is local. What a connection needs is imported only by commands that connect.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..aws.account import Account
+from ..aws.clock import Clock
+from ..config.model import Config
+from ..deployment import Deployment
+from ..errors import UsageError
+from ..events import Report
+from ..inputs.prepare import PreparedInput
+from ..jobs.registry import job_of
+from ..pipeline import execution_input
+
+if TYPE_CHECKING:
+    from ..context import Context, Options
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command on one configuration, before anything is connected."""
+
+    config: Config
+    options: Options
+    report: Report
+    time: Clock
+    on_start: Callable[[], None] = lambda: None
+    """Called when an interruption has to be handled with care from now on: something exists, or a person is asked."""
+
+    def check(self) -> tuple[dict[str, Any], PreparedInput]:
+        """Check everything that needs no call, and return the pipeline's definition and the input.
+
+        Raises:
+            TemplateError: the template does not render to a definition.
+            ConfigError: the parameters do not fit the definition, or the job cannot use the input.
+        """
+        deployment = self.deployment()
+        definition = execution_input.check(deployment)
+        return definition, job_of(self.config.job).prepare_input(deployment)
+
+    @property
+    def welcome(self) -> str:
+        """What the job kind says at the beginning of a run."""
+        return job_of(self.config.job).welcome
+
+    def check_output_dir(self) -> None:
+        """See that results can be saved, before anything is paid for. Raises UsageError."""
+        folder = self.options.output_dir
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            what = f"Cannot write into {folder.resolve()}: {error.strerror}."
+            raise UsageError(what, "Name another --output-dir.") from None
+
+    def deployment(self, account: Account | None = None) -> Deployment:
+        """Return the deployment in the account that the configuration names, or in `account` once it is known."""
+        config = self.config
+        account = account or Account(config.account_id, config.region, config.endpoint)
+        return Deployment(config, account, job_of(config.job).rights)
+
+    def connect(self) -> AbstractContextManager[Context]:
+        """Connect for a command that builds nothing: identities are enough."""
+        from .connection import connect
+
+        return connect(self)
+
+    def connect_for_run(self) -> AbstractContextManager[Context]:
+        """Check, connect, and build the function's zip and the definition, for a command that makes a plan."""
+        from .connection import connect_for_run
+
+        return connect_for_run(self)

@@ -1,0 +1,1 @@
+"""The tests. Helpers live in `tests.support`; no test imports another test."""

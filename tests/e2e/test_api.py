@@ -1,0 +1,107 @@
+"""The Python API does what the commands do, and prints and asks nothing."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+
+import pandas
+import pytest
+
+import geopipe_runner as geopipe
+from geopipe_runner.errors import ConfigError, RefusedError, UsageError
+from geopipe_runner.events import Event, ExecutionEnded
+from tests.support.e2e import StartStanding, Workplace
+from tests.support.paths import ROOT
+
+
+def test_a_run_gives_its_rows_in_order(capfd: pytest.CaptureFixture[str]) -> None:
+    events: list[Event] = []
+    finished = geopipe.load(ROOT / "config/local.yaml", progress=events.append).run()
+    assert finished.execution.succeeded
+    results = finished.results
+    assert results is not None
+    assert (results.rows, results.valid) == (200, 200)
+    source = (ROOT / "resources/latlongtest.csv").read_text().splitlines()[1:]
+    rows = list(results)
+    assert [f"{row['Longitude']},{row['Latitude']}" for row in rows] == source
+    assert list(results) == rows
+    table = results.to_pandas()
+    assert list(table["reverse_geo.country"]) == [row["reverse_geo.country"] for row in rows]
+    points = results.to_geopandas()
+    assert (points.geometry.x.round(4) == table["Longitude"].round(4)).all()
+    assert any(isinstance(event, ExecutionEnded) for event in events)
+    assert capfd.readouterr().out == ""
+
+
+def test_files_end_with_the_results(workplace: Workplace) -> None:
+    results = geopipe.load(workplace.config()).run().results
+    assert results is not None
+    (folder,) = {path.parent for path in results.files}
+    assert folder.is_dir()
+    del results
+    assert not folder.exists()
+
+
+def test_what_is_applied_stays_until_it_is_cleaned_up(workplace: Workplace, start_standing: StartStanding) -> None:
+    deployment = geopipe.load(workplace.config(endpoint=start_standing().url, cleanup="none"))
+    planned, applied = deployment.plan(), deployment.apply()
+    assert [step.key for step in planned] == [step.key for step in applied]
+    assert planned.writes and applied.writes and not deployment.plan().writes
+    finished = deployment.run()
+    again = deployment.results(finished.execution.arn)
+    assert again is not None and finished.results is not None
+    assert list(again) == list(finished.results)
+    deployment.cleanup()
+    assert [step.action for step in deployment.plan()] == [step.action for step in planned]
+
+
+def test_errors_are_our_own(workplace: Workplace) -> None:
+    with pytest.raises(ConfigError, match="bad"):
+        geopipe.load(Path("bad.yaml"))
+    refused = workplace.config(emulator={"geospatial_refusal": "AccessDeniedException"})
+    with pytest.raises(RefusedError, match="gazetteer"):
+        geopipe.load(refused).run()
+
+
+def test_it_works_on_another_thread(workplace: Workplace) -> None:
+    """A notebook or a server may call it where signals cannot be handled."""
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(geopipe.load(workplace.config()).run()))
+    thread.start()
+    thread.join()
+    assert isinstance(found[0], geopipe.FinishedRun)
+
+
+def test_reverse_geocoding_needs_no_configuration() -> None:
+    places = geopipe.reverse_geocode([(48.8566, 2.3522), (91, 0), ("north", 1), (None, 2), (0, 181), (-33.87, 151.21)])
+    assert [place["reverse_geo.country"] for place in places] == ["FRA", None, None, None, None, "AUS"]
+    assert [place["reverse_geo.status"].partition(":")[0] for place in places] == [
+        "Valid Data",
+        *["Invalid Data"] * 4,
+        "Valid Data",
+    ]
+    assert places[0]["reverse_geo.distance_km"] < 5
+
+
+def test_a_table_keeps_its_rows_and_gets_columns() -> None:
+    table = pandas.DataFrame({"id": [7, 8, 9], "lat": [52.52, None, 40.71], "lon": [13.4, 1.0, -74.0]}, index=[2, 1, 0])
+    located = geopipe.reverse_geocode(table, latitude="lat", longitude="lon")
+    assert list(located["id"]) == [7, 8, 9] and list(located.index) == [2, 1, 0]
+    assert list(located["reverse_geo.country"].fillna("")) == ["DEU", "", "USA"]
+    assert list(table.columns) == ["id", "lat", "lon"]
+    with pytest.raises(UsageError, match="'Latitude'"):
+        geopipe.reverse_geocode(table)
+
+
+def test_the_guides_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/how-to/use-from-python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for name in ("config", "lambda", "resources"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "points.csv").write_text("Longitude,Latitude\n2.35,48.86\n")
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(block, {})

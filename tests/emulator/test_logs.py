@@ -1,0 +1,84 @@
+"""CloudWatch Logs: events of several streams come in the order of their time."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.emulator_endpoint import Emulator
+
+GROUP = "/aws/lambda/interleaved"
+SECOND = 1000
+
+
+@pytest.fixture(scope="module")
+def started(emulator: Emulator) -> int:
+    """A group in which two streams write in turn; answers when, in milliseconds of the epoch."""
+    logs, begin = emulator.client("logs"), (int(time.time()) - 60) * SECOND
+    logs.create_log_group(logGroupName=GROUP)
+    for stream, first in (("one", 0), ("two", 1)):
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+        events = [{"timestamp": begin + n * SECOND, "message": str(n)} for n in range(first, 6, 2)]
+        logs.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
+    return begin
+
+
+def messages(emulator: Emulator, **wanted: object) -> list[str]:
+    pages = emulator.client("logs").get_paginator("filter_log_events").paginate(logGroupName=GROUP, **wanted)
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def test_streams_are_interleaved(emulator: Emulator, started: int) -> None:
+    assert messages(emulator) == ["0", "1", "2", "3", "4", "5"]
+    assert messages(emulator, interleaved=False) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_also_page_by_page_and_for_a_part_of_the_time(emulator: Emulator, started: int) -> None:
+    assert messages(emulator, limit=2) == ["0", "1", "2", "3", "4", "5"]
+    assert messages(emulator, startTime=started + SECOND, endTime=started + 4 * SECOND)[:3] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("ERROR", ["ERROR boom", '{"level":"ERROR","n":1}']),
+        ("?boom ?START", ["START one", "ERROR boom"]),
+        ("-START", ["ERROR boom", '{"level":"ERROR","n":1}', "END"]),
+        ('{ $.level = "ERROR" }', ['{"level":"ERROR","n":1}']),
+        ("%bo+m%", ["ERROR boom"]),
+        ("[w1=ERROR, w2]", ["ERROR boom"]),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_filter_pattern_selects_events(emulator: Emulator, pattern: str, expected: list[str], limit: int) -> None:
+    logs, group = emulator.client("logs"), f"/filtered/{uuid.uuid4().hex}"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    lines = ["START one", "ERROR boom", '{"level":"ERROR","n":1}', "END"]
+    moment = int(time.time() * SECOND)
+    logs.put_log_events(
+        logGroupName=group, logStreamName="s", logEvents=[{"timestamp": moment, "message": line} for line in lines]
+    )
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, filterPattern=pattern, PaginationConfig={"PageSize": limit}
+    )
+    found = [[event["message"] for event in page["events"]] for page in pages]
+    assert [message for page in found for message in page] == expected
+    assert max(map(len, found)) <= limit
+
+
+def test_a_pattern_outside_of_the_language_is_refused(emulator: Emulator, started: int) -> None:
+    with pytest.raises(ClientError, match="Invalid filter pattern: ") as caught:
+        messages(emulator, filterPattern="{ $.level")
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterException"
+
+
+def test_the_tags_of_a_deleted_group_do_not_come_back(emulator: Emulator) -> None:
+    logs, group = emulator.client("logs"), f"/tagged/{uuid.uuid4().hex}"
+    logs.create_log_group(logGroupName=group, tags={"owner": "before"})
+    logs.delete_log_group(logGroupName=group)
+    logs.create_log_group(logGroupName=group)
+    assert logs.list_tags_log_group(logGroupName=group)["tags"] == {}

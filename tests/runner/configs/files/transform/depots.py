@@ -1,0 +1,3 @@
+"""A module without the function that rows are given to."""
+
+NAME = "depots"
