@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.e2e import Standing, StartStanding, Workplace
 from tests.support.paths import ROOT
-from tests.support.small_wheels import write_wheel
+from tests.support.small_wheels import pip_with_only, write_wheel
 
 BUCKET = "geopipe-local-123456789012"
 FUNCTION = "SageMakerExampleFunction"
@@ -31,8 +31,7 @@ def pip_environment(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "wheels"
     folder.mkdir()
     write_wheel(folder, "print_line")
-    names = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": "/dev/null"}
-    return {**names, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return pip_with_only(folder, tmp_path / "cache")
 
 
 def log_text(standing: Standing) -> str:

@@ -19,6 +19,7 @@ import pytest
 from geopipe_runner.cli.parser import parse
 from tests.support.e2e import ACCOUNT, StartStanding
 from tests.support.paths import ROOT
+from tests.support.small_wheels import pip_with_only, write_wheel
 from tests.support.wait import eventually
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -28,6 +29,8 @@ COMMAND = re.compile(
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES_WITH_BLOCKS = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 SECONDS = 300
+# What the example whole_pipeline uses of humanize.
+PACKAGE = "def intcomma(value): return f'{int(value):,}'\n"
 
 
 def name_of(page: Path) -> str:
@@ -58,19 +61,29 @@ def clone(tmp_path: Path, start_standing: StartStanding) -> Path:
     return tmp_path
 
 
-def run(block: str, folder: Path) -> None:
-    """Run the block with yes for every question, and with credentials as a user of AWS has them.
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Credentials as a user of AWS has them, and pip without an index but with wheels of what the examples require."""
+    wheels, cache = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("cache")
+    for file in (ROOT / "docs/examples").rglob("requirements.txt"):
+        name, version = file.read_text(encoding="utf-8").strip().split("==")
+        write_wheel(wheels, name, version=version, text=PACKAGE)
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    return os.environ | pip_with_only(wheels, cache) | credentials | {"PYTHONUNBUFFERED": "1"}
+
+
+def run(block: str, folder: Path, environment: dict[str, str]) -> None:
+    """Run the block with yes for every question.
 
     A server that the block starts in the background must come up; then it is ended.
     """
-    env = os.environ | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PYTHONUNBUFFERED": "1"}
     answers, output = folder / ".answers", folder / ".output"
     answers.write_text("y\n" * 20)
     with answers.open() as stdin, output.open("w") as stdout:
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=folder,
-            env=env,
+            env=environment,
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.STDOUT,
@@ -86,10 +99,10 @@ def run(block: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_BLOCKS, ids=name_of)
-def test_every_block_runs(page: Path, clone: Path) -> None:
+def test_every_block_runs(page: Path, clone: Path, environment: dict[str, str]) -> None:
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         # The tests cannot run themselves, and where there is no .venv the suite runs on another interpreter.
-        run(re.sub(r"^make (run|test)", r"make --dry-run \1", block.strip()), clone)
+        run(re.sub(r"^make (run|test)", r"make --dry-run \1", block.strip()), clone, environment)
 
 
 def test_the_pages_that_must_show_commands_do() -> None:

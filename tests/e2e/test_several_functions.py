@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.e2e import Standing, Workplace
 from tests.support.several_functions import several_functions
-from tests.support.small_wheels import write_wheel
+from tests.support.small_wheels import pip_with_only, write_wheel
 from tests.support.wait import eventually
 
 WITH_A_PACKAGE = """import print_line
@@ -27,8 +27,7 @@ def pip_environment(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "wheels"
     folder.mkdir()
     write_wheel(folder, "print_line")
-    names = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": "/dev/null"}
-    return {**names, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return pip_with_only(folder, tmp_path / "cache")
 
 
 def outputs(standing: Standing) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ import yaml
 
 from tests.support.e2e import StartStanding, Workplace
 from tests.support.paths import ROOT
-from tests.support.small_wheels import write_wheel
+from tests.support.small_wheels import pip_with_only, write_wheel
 
 EXAMPLE = ROOT / "docs/examples/whole_pipeline"
 HUMANIZE = "def intcomma(value): return f'{int(value):,}'\n"
@@ -25,8 +25,7 @@ def pip_environment(tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     name, version = (EXAMPLE / "announce/requirements.txt").read_text().strip().split("==")
     write_wheel(folder, name, version=version, text=HUMANIZE)
-    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": "/dev/null"}
-    return {**pip, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return pip_with_only(folder, tmp_path / "cache")
 
 
 def settings(**parameters: Any) -> dict[str, Any]:

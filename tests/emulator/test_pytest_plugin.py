@@ -146,7 +146,7 @@ def test_an_execution_that_does_not_end_shows_what_its_functions_logged(sagemake
         sagemaker_pipeline_run(
             {"Version": "2020-12-01", "Steps": [callback]},
             functions={"approve": {"source": code, "queue": "approvals"}},
-            timeout=8,
+            timeout=15,
         )
 
 

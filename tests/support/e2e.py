@@ -32,7 +32,7 @@ FUNCTION_NEEDS = (
 )
 # The same for a pipeline's role.
 PIPELINE_NEEDS = ("lambda:InvokeFunction", "s3:*", "sqs:SendMessage", "sagemaker-geospatial:GetVectorEnrichmentJob")
-_SECONDS = 90
+_SECONDS = 300
 _USUAL_OPTIONS = ("--iam", "enforce", "--time-scale", "0.02")
 
 

@@ -21,3 +21,12 @@ def write_wheel(folder: Path, name: str, tag: str = "py3-none-any", version: str
         for file, content in files.items():
             archive.writestr(file, content)
     return path
+
+
+def pip_with_only(wheels: Path, cache: Path) -> dict[str, str]:
+    """Returns an environment in which pip has the wheels of a folder and no index, and geopipe an empty cache.
+
+    Tests see no network, and what an earlier run left in the user's cache must not decide.
+    """
+    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": "/dev/null"}
+    return {**pip, "XDG_CACHE_HOME": str(cache)}
