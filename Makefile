@@ -6,7 +6,7 @@ FAST   := tests/runner tests/lambda_
 PINS   := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fast format lint types unit kill-test fault-test fuzz crash-test storm-test browser-test pictures \
+.PHONY: help run test fast format lint types unit kill-test fault-test fuzz aws-test crash-test storm-test browser-test pictures \
         reference requirements clean
 
 run: $(VENV)/.run  ## run the whole scenario offline; write the results and a report into out/
@@ -48,6 +48,9 @@ fault-test: $(VENV)/.dev  ## run with a fifth of all calls failing and eventual 
 fuzz: $(VENV)/.dev  ## try 10,000 configurations and events, 2,000 CSV files and 500 definitions; prints its seed
 	$(BIN)/python -m tests.robustness.fuzz.harness
 
+aws-test: $(VENV)/.dev  ## record how AWS answers, on the account of CONFIG=config/mine.yaml; says first what it costs
+	$(BIN)/python -m tests.fidelity.harness $(CONFIG)
+
 crash-test: kill-test
 storm-test: fault-test
 
@@ -60,10 +63,11 @@ pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-lib
 resources/GeoSpatialPipeline.json: pipeline_templates/reverse_geocoding.json.j2 $(VENV)/.run
 	$(BIN)/python -m geopipe_runner.pipeline.export_json > $@
 
-reference: $(VENV)/.run  ## write the generated files: schemas, and the references of configuration and commands
+reference: $(VENV)/.dev  ## write the generated files: schemas, and the references of configuration and commands
 	$(BIN)/python -m geopipe_runner.config.reference
 	$(BIN)/python -m geopipe_runner.cli.reference
 	$(BIN)/python -m geopipe_runner.report.event_schema
+	$(BIN)/python -m tests.support.fidelity.reference
 
 requirements: $(VENV)/.dev  ## renew the pinned requirements
 	$(BIN)/python -m pip install --quiet uv
