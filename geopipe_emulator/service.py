@@ -72,6 +72,17 @@ class Credentials:
     session_token: str
 
 
+@dataclass(frozen=True)
+class ServiceEvent:
+    """Something that happened in a service, as the service reports it to EventBridge."""
+
+    source: str
+    detail_type: str
+    region: str
+    resources: tuple[str, ...]
+    detail: Mapping[str, Any]
+
+
 # Takes a role and (action, resource) pairs; returns the first action that is denied to the role, or "".
 Permissions = Callable[[str, Iterable[tuple[str, str]]], str]
 
@@ -93,6 +104,8 @@ class Environment:
         self.settings = settings
         self.endpoint_url = endpoint_url
         self.missing_permission = permissions
+        self.emit: Callable[[ServiceEvent], None] = lambda event: None
+        """Reports an event to EventBridge, which sets this. It neither waits nor raises."""
         self._make_client = make_client
         self._clients: dict[tuple[str, ...], Any] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}

@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..authorization.roles import KnownRoles
-from ..settings import Settings
+from ..events.agenda import Agenda
+from ..events.delivery import Dispatcher
+from ..service import Environment
 from .iam.moto_patch import IamPatch, StsPatch
 from .logs.moto_patch import LogsPatch
 from .s3.moto_patch import S3Patch
+from .s3.notifier import S3Notifier
 from .sqs.moto_patch import SqsPatch
 
 if TYPE_CHECKING:
     from ..gateway.call import MotoPatch
 
 
-def default_patches(settings: Settings, known: KnownRoles) -> list[MotoPatch]:
+def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPatch]:
     """Returns new corrections, which hold no state yet."""
-    return [S3Patch(settings), SqsPatch(settings), IamPatch(known), StsPatch(known), LogsPatch()]
+    settings = environment.settings
+    agenda = Agenda()
+    dispatcher = Dispatcher(environment, agenda)
+    return [
+        S3Patch(settings, S3Notifier(environment, dispatcher)),
+        SqsPatch(settings),
+        IamPatch(known),
+        StsPatch(known),
+        LogsPatch(),
+    ]
