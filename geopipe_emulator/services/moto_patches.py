@@ -12,6 +12,7 @@ from .iam.moto_patch import IamPatch, StsPatch
 from .logs.moto_patch import LogsPatch
 from .s3.moto_patch import S3Patch
 from .s3.notifier import S3Notifier
+from .sns.moto_patch import SnsPatch
 from .sqs.moto_patch import SqsPatch
 
 if TYPE_CHECKING:
@@ -29,4 +30,5 @@ def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPat
         IamPatch(known),
         StsPatch(known),
         LogsPatch(),
+        SnsPatch(dispatcher),
     ]

@@ -34,7 +34,6 @@ _WARM_UP_CALLS = (
 )
 # moto would accept these, and then deliver to its own Lambda and its own queues, past ours, or to the internet.
 _NOT_DELIVERED = {
-    ("sns", "Subscribe"): "notifications",
     ("logs", "PutSubscriptionFilter"): "log events",
     ("logs", "PutDestination"): "log events",
     ("events", "PutTargets"): "events",
