@@ -104,6 +104,8 @@ class Dispatcher:
                 code = f"{status} {code}"
             elif is_absent(error):
                 code = "NO_RESOURCE"
+            elif "AccessDenied" in code:
+                code = "NO_PERMISSIONS"
             return FailedDelivery(code, str(error), progress.attempts)
         except BotoCoreError as error:
             return FailedDelivery("503 CONNECTION_FAILURE", str(error), progress.attempts)

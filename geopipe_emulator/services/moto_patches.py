@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from ..authorization.roles import KnownRoles
 from ..events.agenda import Agenda
 from ..events.delivery import Dispatcher
+from ..events.timetable import Timetable
 from ..service import Environment
+from .events.bus import EventBus
+from .events.moto_patch import EventsPatch
 from .iam.moto_patch import IamPatch, StsPatch
 from .logs.moto_patch import LogsPatch
 from .s3.moto_patch import S3Patch
@@ -24,6 +27,9 @@ def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPat
     settings = environment.settings
     agenda = Agenda()
     dispatcher = Dispatcher(environment, agenda)
+    bus = EventBus(settings.account_id, dispatcher)
+    environment.emit = bus.emit
+    events = EventsPatch(bus, Timetable(agenda, settings.time_scale), agenda)
     return [
         S3Patch(settings, S3Notifier(environment, dispatcher)),
         SqsPatch(settings),
@@ -31,4 +37,5 @@ def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPat
         StsPatch(known),
         LogsPatch(),
         SnsPatch(dispatcher),
+        events,
     ]

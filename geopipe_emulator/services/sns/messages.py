@@ -20,7 +20,7 @@ _LARGEST = 262_144
 _LONGEST_SUBJECT = 100
 _ATTRIBUTE_NAME = re.compile(r"(?!(?i:aws|amazon)\.)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _OPERATORS = ALL_OPERATORS - {"wildcard"}
-# Nobody but AWS can sign a message with AWS's key.
+# Only AWS can sign a message with AWS's key.
 _UNSIGNED = "bm90IHNpZ25lZCBieSB0aGUgZW11bGF0b3I="
 
 
