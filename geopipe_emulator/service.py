@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from .http.request import Request, Response
 from .settings import Settings
 
 
@@ -61,6 +62,24 @@ class HasResourcePolicies(Protocol):
         self, operation: str, parameters: Mapping[str, Any], context: RequestContext
     ) -> Mapping[str, Any] | None:
         """The policy of the resource that the call is about; None where it has none."""
+
+
+# Raises AWS's ServiceError unless the caller of a request may make a call: operation, parameters, resource policy.
+Authorize = Callable[[str, Mapping[str, Any], Mapping[str, Any] | None], None]
+
+
+@runtime_checkable
+class ServesPath(Protocol):
+    """A service that has a part of the endpoint's paths to itself, outside of its API."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> str:
+        """How these paths begin."""
+
+    def respond(self, request: Request, context: RequestContext, authorize: Authorize) -> Response: ...
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,12 @@ def _function(call: CallToAuthorize) -> Iterator[RequiredPermission]:
         resource = call.text("Resource") or "*"
     if name and call.text("Qualifier"):
         resource += f":{call.text('Qualifier')}"
+    if call.operation == "InvokeFunctionUrl":
+        yield RequiredPermission(
+            "lambda:InvokeFunctionUrl", resource, {"lambda:functionurlauthtype": call.text("AuthType")}
+        )
+        yield RequiredPermission("lambda:InvokeFunction", resource, {"lambda:invokedviafunctionurl": "true"})
+        return
     yield RequiredPermission(f"lambda:{action}", resource)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import traceback
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,9 @@ from ..protocol.request_metadata import claimed_operation, is_form
 from ..protocol.route import RestRouter
 from ..protocol.signature import CredentialScope, read_scope, redact
 from ..protocol.wire import Protocol as WireProtocol
-from ..service import RequestContext, Service
+from ..service import RequestContext, ServesPath, Service
 from ..settings import Settings
-from .access import AccessKeyCheck, is_from_a_browser
+from .access import AccessKeyCheck, has_own_host, is_from_a_browser
 from .arrivals import Arrivals
 from .call import Call, CallHandler, Forward, MotoPatch, OwnTarget
 from .call_log import CallLog
@@ -59,6 +59,7 @@ class Gateway:
         self._access = access
         self._control = Control(settings, self.call_log, self.arrivals, self.faults, reset)
         self._services: dict[str, Service] = {}
+        self._path_owners: list[ServesPath] = []
         self._wires: dict[str, WireProtocol] = {}
         self._s3_router: RestRouter | None = None
         self._chain: Forward = moto.handle
@@ -66,6 +67,8 @@ class Gateway:
     def install(self, services: Sequence[Service], authorizer: Authorizer, patches: Sequence[MotoPatch] = ()) -> None:
         """Put services, authorization and corrections of moto in place of those before."""
         self._services = {service.name: service for service in services}
+        self._path_owners = [service for service in services if isinstance(service, ServesPath)]
+        self._authorizer = authorizer
         self._moto.patches = {patch.service: patch for patch in patches}
         handlers: list[CallHandler] = [
             self.arrivals,
@@ -86,7 +89,8 @@ class Gateway:
 
     def respond(self, request: Request) -> Response:
         """The response to any request. Raises ClientGone when the client left in the middle of it."""
-        if is_from_a_browser(request):
+        path_owner = next((each for each in self._path_owners if request.path.startswith(each.path)), None)
+        if is_from_a_browser(request) and not (path_owner and has_own_host(request)):
             return json_response({"message": "The emulator does not serve web pages."}, 403)
         scope = read_scope(request)
         service = scope.service if scope else "s3"
@@ -94,6 +98,8 @@ class Gateway:
         try:
             if self._access is not None:
                 self._access.check(request, self._context(scope))
+            if path_owner is not None:
+                return self._respond_for_path(request, path_owner, self._context(scope))
             own = self._control.respond(request, is_signed=scope is not None)
             if own is not None:
                 return own
@@ -106,6 +112,12 @@ class Gateway:
             raise
         except Exception as failure:  # noqa: BLE001 - our bug must reach the client as AWS's own would
             return self._render(request, service, call, failure)
+
+    def _respond_for_path(self, request: Request, owner: ServesPath, context: RequestContext) -> Response:
+        def authorize(operation: str, parameters: Mapping[str, Any], policy: Mapping[str, Any] | None) -> None:
+            self._authorizer.check(request, context, owner.name, operation, parameters, policy)
+
+        return owner.respond(request, context, authorize)
 
     def _context(self, scope: CredentialScope | None) -> RequestContext:
         region = scope.region if scope else self._settings.region

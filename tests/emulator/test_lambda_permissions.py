@@ -85,10 +85,7 @@ def test_a_policy_is_kept_as_aws_writes_it(account: Functions) -> None:
     assert again(StatementId="s3") == (409, "ResourceConflictException")
     assert again(RevisionId=shown["RevisionId"]) == (412, "PreconditionFailedException")
     assert again(Qualifier="$LATEST") == (400, "InvalidParameterValueException")
-    assert again(FunctionUrlAuthType="NONE", Action="lambda:InvokeFunctionUrl") == (
-        400,
-        "InvalidParameterValueException",
-    )
+    assert again(FunctionUrlAuthType="NONE") == (400, "InvalidParameterValueException")
     for sid in ("s3", "root"):
         lambda_.remove_permission(FunctionName=name, StatementId=sid)
     missing = (404, "ResourceNotFoundException")
@@ -234,8 +231,7 @@ def test_what_is_not_emulated_is_refused_by_name(account: Functions) -> None:
     topic = {"OnFailure": {"Destination": f"arn:aws:sns:us-west-2:{ACCOUNT}:t"}}
     signing = f"arn:aws:lambda:us-west-2:{ACCOUNT}:code-signing-config:csc-{uuid.uuid4().hex[:17]}"
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("create_function_url_config", {"AuthType": "NONE"}),
-        ("get_function_url_config", {}),
+        ("create_function_url_config", {"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}),
         ("put_function_code_signing_config", {"CodeSigningConfigArn": signing}),
         ("put_provisioned_concurrency_config", {"Qualifier": "1", "ProvisionedConcurrentExecutions": 1}),
         ("put_runtime_management_config", {"UpdateRuntimeOn": "FunctionUpdate"}),
