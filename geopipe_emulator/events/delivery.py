@@ -37,6 +37,8 @@ class DeadLetters:
     queue_arn: str
     describe: Callable[[FailedDelivery], Mapping[str, str]] = lambda failure: {}
     """Returns the message attributes that the service adds."""
+    role_arn: str = ""
+    """The role that sends; without one, the queue's policy counts."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,9 @@ class Dispatcher:
         attributes: dict[str, Any] = dict(target.attributes) | {
             name: {"DataType": "String", "StringValue": value} for name, value in letters.describe(failure).items()
         }
-        queue = Target(letters.queue_arn, target.principal, target.source_arn, attributes=attributes)
+        queue = Target(
+            letters.queue_arn, target.principal, target.source_arn, role_arn=letters.role_arn, attributes=attributes
+        )
         try:
             deliver(self._environment, queue, delivery.payload, delivery.id)
         except (DeliveryDeniedError, ClientError, BotoCoreError) as error:

@@ -108,9 +108,9 @@ def parse_schedule(expression: str, zone: str = "UTC", *, allows_once: bool = Fa
     match = re.fullmatch(r"(rate|cron|at)\((.*)\)", expression)
     if match is None or (match[1] == "at" and not allows_once):
         raise InvalidScheduleError(expression)
+    where = _zone(zone)
     if match[1] == "rate":
         return _rate(match[2])
-    where = _zone(zone)
     if match[1] == "cron":
         return _cron(match[2], where)
     try:

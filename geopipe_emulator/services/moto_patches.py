@@ -15,6 +15,7 @@ from .iam.moto_patch import IamPatch, StsPatch
 from .logs.moto_patch import LogsPatch
 from .s3.moto_patch import S3Patch
 from .s3.notifier import S3Notifier
+from .scheduler.moto_patch import SchedulerPatch
 from .sns.moto_patch import SnsPatch
 from .sqs.moto_patch import SqsPatch
 
@@ -29,7 +30,7 @@ def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPat
     dispatcher = Dispatcher(environment, agenda)
     bus = EventBus(settings.account_id, dispatcher)
     environment.emit = bus.emit
-    events = EventsPatch(bus, Timetable(agenda, settings.time_scale), agenda)
+    timetable = Timetable(agenda, settings.time_scale)
     return [
         S3Patch(settings, S3Notifier(environment, dispatcher)),
         SqsPatch(settings),
@@ -37,5 +38,6 @@ def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPat
         StsPatch(known),
         LogsPatch(),
         SnsPatch(dispatcher),
-        events,
+        EventsPatch(bus, timetable, agenda),
+        SchedulerPatch(environment, dispatcher, timetable),
     ]

@@ -12,8 +12,8 @@ import pytest
 from geopipe_emulator.emulator import default_services
 from geopipe_emulator.settings import Settings
 from tests.support.emulator_endpoint import Emulator, StartEmulator
-from tests.support.events import allow_delivery, allow_invocation, bucket, next_message, take
-from tests.support.functions import TRUST, Functions, make_role, refused
+from tests.support.events import allow_delivery, allow_invocation, bucket, next_message, service_role, take
+from tests.support.functions import Functions, refused
 from tests.support.wait import eventually
 
 ACCOUNT = "200000000133"
@@ -33,7 +33,7 @@ def standing(start_emulator: StartEmulator) -> Emulator:
 
 @pytest.fixture
 def account(standing: Emulator) -> Iterator[Functions]:
-    account = Functions(standing, role(standing, "lambda.amazonaws.com", "logs:*"))
+    account = Functions(standing, service_role(standing, "lambda.amazonaws.com", "logs:*"))
     yield account
     account.clear()
     events = account.client("events")
@@ -42,17 +42,6 @@ def account(standing: Emulator) -> Iterator[Functions]:
         if targets:
             events.remove_targets(Rule=rule["Name"], Ids=[target["Id"] for target in targets])
         events.delete_rule(Name=rule["Name"])
-
-
-def role(emulator: Emulator, principal: str, *actions: str) -> str:
-    trust = json.loads(json.dumps(TRUST).replace("lambda.amazonaws.com", principal))
-    arn = make_role(emulator, trust)
-    if actions:
-        document = {"Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}], "Version": "2012-10-17"}
-        emulator.client("iam").put_role_policy(
-            RoleName=arn.rpartition("/")[2], PolicyName="p", PolicyDocument=json.dumps(document)
-        )
-    return arn
 
 
 def rule(account: Functions, *targets: dict[str, Any], **settings: Any) -> tuple[str, str]:
@@ -85,7 +74,7 @@ def pipeline(account: Functions) -> str:
         sagemaker.create_pipeline(
             PipelineName=name,
             PipelineDefinition=json.dumps(PIPELINE),
-            RoleArn=role(account.emulator, "sagemaker.amazonaws.com"),
+            RoleArn=service_role(account.emulator, "sagemaker.amazonaws.com"),
             ClientRequestToken=uuid.uuid4().hex,
         )["PipelineArn"]
     )
@@ -140,7 +129,7 @@ def test_an_upload_starts_a_pipeline_and_its_end_is_an_event(account: Functions)
         account,
         {
             "Arn": arn,
-            "RoleArn": role(account.emulator, "events.amazonaws.com", "sagemaker:StartPipelineExecution"),
+            "RoleArn": service_role(account.emulator, "events.amazonaws.com", "sagemaker:StartPipelineExecution"),
             "SageMakerPipelineParameters": {"PipelineParameterList": [{"Name": "Key", "Value": "$.detail.object.key"}]},
         },
         EventPattern={"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": [name]}}},
@@ -186,7 +175,7 @@ def test_a_schedule_runs_until_it_is_disabled(account: Functions) -> None:
     assert seen[0]["time"] < seen[1]["time"]
     events.disable_rule(Name=name)
     arn = pipeline(account)
-    starting = role(account.emulator, "events.amazonaws.com", "sagemaker:StartPipelineExecution")
+    starting = service_role(account.emulator, "events.amazonaws.com", "sagemaker:StartPipelineExecution")
     cron, _ = rule(account, {"Arn": arn, "RoleArn": starting}, ScheduleExpression="cron(* * * * ? *)")
     eventually(lambda: len(executions(account, arn)) >= 2)
     events.disable_rule(Name=cron)
@@ -201,8 +190,8 @@ def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(account: Functio
     function = account.lambda_.get_function_configuration(FunctionName=account.function())["FunctionArn"]
     _, rule_arn = rule(
         account,
-        {"Arn": arn, "RoleArn": role(account.emulator, "events.amazonaws.com"), **dead},
-        {"Arn": arn, "RoleArn": role(account.emulator, "ec2.amazonaws.com", "sagemaker:*"), **dead},
+        {"Arn": arn, "RoleArn": service_role(account.emulator, "events.amazonaws.com"), **dead},
+        {"Arn": arn, "RoleArn": service_role(account.emulator, "ec2.amazonaws.com", "sagemaker:*"), **dead},
         {"Arn": function, **dead},
         {"Arn": f"arn:aws:sqs:us-west-2:{ACCOUNT}:missing", **dead},
         EventPattern={"source": ["lost"]},

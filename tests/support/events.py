@@ -6,7 +6,8 @@ import json
 import uuid
 from typing import Any
 
-from tests.support.functions import Functions
+from tests.support.emulator_endpoint import Emulator
+from tests.support.functions import TRUST, Functions, make_role
 from tests.support.wait import eventually
 
 
@@ -40,6 +41,18 @@ def allow_invocation(account: Functions, function: str, principal: str, source_a
         SourceArn=source_arn,
     )
     return str(account.lambda_.get_function_configuration(FunctionName=function)["FunctionArn"])
+
+
+def service_role(emulator: Emulator, principal: str, *actions: str) -> str:
+    """A role that the service can assume, and that may do these actions."""
+    trust = json.loads(json.dumps(TRUST).replace("lambda.amazonaws.com", principal))
+    arn = make_role(emulator, trust)
+    if actions:
+        document = {"Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}], "Version": "2012-10-17"}
+        emulator.client("iam").put_role_policy(
+            RoleName=arn.rpartition("/")[2], PolicyName="p", PolicyDocument=json.dumps(document)
+        )
+    return arn
 
 
 def take(account: Functions, url: str, wait: int = 1) -> list[dict[str, Any]]:

@@ -36,7 +36,6 @@ _WARM_UP_CALLS = (
 _NOT_DELIVERED = {
     ("logs", "PutSubscriptionFilter"): "log events",
     ("logs", "PutDestination"): "log events",
-    ("scheduler", "CreateSchedule"): "scheduled events",
     ("pipes", "CreatePipe"): "events",
     ("secretsmanager", "RotateSecret"): "secrets to a rotation function",
     ("firehose", "CreateDeliveryStream"): "records",
