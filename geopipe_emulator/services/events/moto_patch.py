@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ...events.agenda import Agenda
 from ...events.input import check_target_input
 from ...events.pattern import is_pattern, matches
 from ...events.schedule import InvalidScheduleError, parse_schedule
@@ -54,9 +53,8 @@ class EventsPatch:
 
     service = "events"
 
-    def __init__(self, bus: EventBus, timetable: Timetable, agenda: Agenda) -> None:
+    def __init__(self, bus: EventBus, timetable: Timetable) -> None:
         self._bus = bus
-        self._agenda = agenda
         self._timetable = timetable
         self._expressions: dict[str, str] = {}
         self._wire: Protocol | None = None
@@ -86,8 +84,7 @@ class EventsPatch:
         return response
 
     def stop(self) -> None:
-        """End all schedules, and drop what is not delivered yet."""
-        self._agenda.stop()
+        """Nothing waits here."""
 
     def _parameters(self, call: Call) -> dict[str, Any]:
         """Return the parameters. Raises AWS's ValidationException for those that break the model."""

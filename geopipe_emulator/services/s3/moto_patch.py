@@ -16,10 +16,11 @@ from ...http.request import Response
 from ...protocol.errors import ServiceError, not_emulated
 from ...settings import Settings
 from .bucket_names import action_of, is_valid_bucket_name
-from .notifier import S3Notifier
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
+    from ..event_patches import EventPatches
+    from .notifier import S3Notifier
 
 # Parts of the names of operations that moto does not know. It would take such a request for another one.
 _MISTAKEN = (
@@ -47,9 +48,10 @@ class S3Patch:
 
     service = "s3"
 
-    def __init__(self, settings: Settings, notifier: S3Notifier) -> None:
+    def __init__(self, settings: Settings, events: EventPatches) -> None:
         self._account_id = settings.account_id
-        self._notifier = notifier
+        self._events = events
+        self._notifier: S3Notifier | None = None
         self._policies: dict[str, dict[str, Any]] = {}
 
     def handle(self, call: Call, forward: Forward) -> Response:
@@ -72,15 +74,24 @@ class S3Patch:
                 return self._delete_bucket(call, forward, bucket)
             case "PutBucketNotification" | "PutBucketNotificationConfiguration":
                 _require_bucket(call, bucket)
-                self._notifier.put(call, bucket, _backend(call).buckets[bucket].region_name)
+                self._notifications.put(call, bucket, _backend(call).buckets[bucket].region_name)
                 return _empty(200)
             case "GetBucketNotification" | "GetBucketNotificationConfiguration":
                 _require_bucket(call, bucket)
-                return _content("application/xml", self._notifier.get(bucket))
+                return _content("application/xml", self._notifications.get(bucket))
+        if self._notifier is None:
+            return forward(call)
         return self._notifier.follow(call, forward, bucket, key, _backend(call).buckets.get(bucket))
 
     def stop(self) -> None:
-        """Nothing waits here."""
+        """Deliver no more events."""
+        self._events.stop()
+
+    @property
+    def _notifications(self) -> S3Notifier:
+        if self._notifier is None:
+            self._notifier = self._events.notifier()
+        return self._notifier
 
     def _create_bucket(self, call: Call, forward: Forward, bucket: str) -> Response:
         if not is_valid_bucket_name(bucket):
@@ -112,7 +123,8 @@ class S3Patch:
         response = forward(call)
         if response.status < 300:
             self._policies.pop(bucket, None)
-            self._notifier.forget(bucket)
+            if self._notifier is not None:
+                self._notifier.forget(bucket)
             if existing is not None:
                 _backend(call).tagger.delete_all_tags_for_resource(existing.arn)
         return response
