@@ -18,8 +18,8 @@ from .targets import DeliveryDeniedError, Target, deliver
 
 # Seconds before the first and the last retry; doubled each time. AWS does not document its own.
 _RETRY_DELAYS = (1.0, 300.0)
-# Error codes that may go away: the function is being created, or something is throttled.
-_PASSING = ("ResourceConflictException", "ThrottlingException", "TooManyRequestsException", "RequestThrottled")
+# Parts of error codes that may go away: the function is being created, or something is throttled.
+_PASSING = ("ResourceConflict", "Throttl", "TooManyRequests")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Dispatcher:
             return None
         first, last = _RETRY_DELAYS
         delay = min(first * 2.0 ** (progress.attempts - 1), last)
-        if failure.code in _PASSING or failure.code.startswith("5"):
+        if failure.code.startswith("5") or any(part in failure.code for part in _PASSING):
             if progress.attempts > delivery.retries.attempts:
                 failure = replace(failure, exhausted="MaximumRetryAttempts")
             elif progress.age + delay > delivery.retries.seconds:

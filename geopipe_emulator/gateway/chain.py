@@ -21,7 +21,7 @@ from ..http.request import Environ, Request, Response, json_response
 from ..messages import warn
 from ..protocol.error_response import render_error
 from ..protocol.errors import ServiceError
-from ..protocol.models import unshared_model
+from ..protocol.models import rest_model
 from ..protocol.request_metadata import claimed_operation, is_form
 from ..protocol.route import RestRouter
 from ..protocol.signature import CredentialScope, read_scope, redact
@@ -61,7 +61,7 @@ class Gateway:
         self._services: dict[str, Service] = {}
         self._path_owners: list[ServesPath] = []
         self._wires: dict[str, WireProtocol] = {}
-        self._s3_router: RestRouter | None = None
+        self._rest_routers: dict[str, RestRouter | None] = {}
         self._chain: Forward = moto.handle
 
     def install(self, services: Sequence[Service], authorizer: Authorizer, patches: Sequence[MotoPatch] = ()) -> None:
@@ -137,11 +137,11 @@ class Gateway:
             operation = match.operation.name if match else claimed_operation(request)
             handler = own.operations.get(operation) if match else None
             return Call(request, context, service, operation, OwnTarget(own, wire, match, handler))
-        if service == "s3":
-            match = self._name_s3_operations().match(request)
+        operation = claimed_operation(request)
+        if service == "s3" or operation == f"{request.method} {request.path}":
+            router = self._rest_router(service)
+            match = router.match(request) if router else None
             operation = match.operation.name if match else f"{request.method} {request.path}"
-        else:
-            operation = claimed_operation(request)
         return Call(request, context, service, operation)
 
     def _render(self, request: Request, service: str, call: Call | None, failure: Exception) -> Response:
@@ -162,15 +162,20 @@ class Gateway:
             self._wires[service.name] = WireProtocol(service.model_name)
         return self._wires[service.name]
 
-    def _name_s3_operations(self) -> RestRouter:
-        if self._s3_router is None:
-            self._s3_router = RestRouter(unshared_model("s3"))
-        return self._s3_router
+    def _rest_router(self, service: str) -> RestRouter | None:
+        """What names the operations of a service of moto's by their paths; None for a service that has no such paths.
+
+        It is built on first use.
+        """
+        if service not in self._rest_routers:
+            model = rest_model(service)
+            self._rest_routers[service] = RestRouter(model) if model else None
+        return self._rest_routers[service]
 
     def warm_up(self) -> None:
         """Import and build what every run asks for first."""
         self._moto.warm_up()
-        self._name_s3_operations()
+        self._rest_router("s3")
         for service in list(self._services.values()):
             self._wire(service)
 

@@ -64,8 +64,7 @@ class TopicMessage:
 
 def read_message(request: Mapping[str, Any], message_id: str, topic_arn: str, timestamp: str) -> TopicMessage:
     """Return the message of a Publish, or of one entry of a batch. Raises AWS's error for one that it refuses."""
-    text, subject = request.get("Message", ""), request.get("Subject", "")
-    structure = request.get("MessageStructure", "")
+    text, subject, structure = (str(request.get(name, "")) for name in ("Message", "Subject", "MessageStructure"))
     if not text:
         raise invalid("Empty message")
     if subject and (len(subject) > _LONGEST_SUBJECT or "\n" in subject):
@@ -75,7 +74,7 @@ def read_message(request: Mapping[str, Any], message_id: str, topic_arn: str, ti
     if structure:
         _check_structure(text)
     attributes = {
-        entry["Name"]: entry.get("Value") or {} for entry in request.get("MessageAttributes", {}).get("entry", ())
+        str(entry.get("Name")): entry.get("Value") or {} for entry in entries_of(request, "MessageAttributes", "entry")
     }
     for name, value in attributes.items():
         _check_attribute(name, value)
@@ -143,6 +142,13 @@ def passes(message: TopicMessage, protocol: str, policy: str, scope: str) -> boo
     return isinstance(body, dict) and matches(pattern, body)
 
 
+def entries_of(request: Mapping[str, Any], name: str, key: str) -> list[Mapping[str, Any]]:
+    """Return the entries of a list or a map in a request's form."""
+    node = request.get(name)
+    entries = node.get(key) if isinstance(node, Mapping) else None
+    return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+
+
 def invalid(reason: str) -> ServiceError:
     """Return SNS's error for a parameter."""
     return ServiceError("InvalidParameter", f"Invalid parameter: {reason}", 400)
@@ -168,7 +174,9 @@ def _check_structure(text: str) -> None:
         raise invalid("Message Structure - No default entry in JSON message body")
 
 
-def _check_attribute(name: str, value: Mapping[str, str]) -> None:
+def _check_attribute(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(part, str) for part in value.values()):
+        raise invalid(f"The message attribute {name!r} is not valid.")
     kind, text = value.get("DataType", ""), value.get("StringValue", value.get("BinaryValue", ""))
     if not _ATTRIBUTE_NAME.fullmatch(name):
         raise invalid(f"The message attribute name {name!r} is not valid.")
@@ -182,6 +190,11 @@ def _check_attribute(name: str, value: Mapping[str, str]) -> None:
         raise ServiceError(
             "ParameterValueInvalid", f"The message attribute '{name}' must contain non-empty message attribute value."
         )
+    if "BinaryValue" in value:
+        try:
+            base64.b64decode(text, validate=True)
+        except ValueError as problem:
+            raise invalid(f"The message attribute {name!r} is not base64.") from problem
     if kind.startswith("Number"):
         try:
             float(text)

@@ -17,7 +17,16 @@ from ...events.targets import Target
 from ...http.request import Response
 from ...protocol.errors import ServiceError, not_emulated
 from ...protocol.request_metadata import claimed_parameters
-from .messages import TopicMessage, check_filter_policy, invalid, lambda_event, notification, passes, read_message
+from .messages import (
+    TopicMessage,
+    check_filter_policy,
+    entries_of,
+    invalid,
+    lambda_event,
+    notification,
+    passes,
+    read_message,
+)
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
@@ -43,6 +52,7 @@ class SnsPatch:
     def handle(self, call: Call, forward: Forward) -> Response:
         """Check what sets up a delivery, publish, and forward the rest."""
         request = _unflattened(claimed_parameters(call.request))
+        _refuse_structures(request)
         match call.operation:
             case "CreateTopic":
                 if _entries(request).get("FifoTopic", "false").lower() == "true":
@@ -82,8 +92,8 @@ class SnsPatch:
     def _publish_batch(self, call: Call, request: Mapping[str, Any]) -> Response:
         arn = request.get("TopicArn", "")
         _require_topic(call, arn)
-        entries = request.get("PublishBatchRequestEntries", {}).get("member", [])
-        ids = [entry.get("Id", "") for entry in entries]
+        entries = entries_of(request, "PublishBatchRequestEntries", "member")
+        ids = [str(entry.get("Id", "")) for entry in entries]
         if not 1 <= len(entries) <= 10:
             code = "TooManyEntriesInBatchRequest" if entries else "EmptyBatchRequest"
             raise ServiceError(code, "A batch request has between 1 and 10 entries.")
@@ -91,7 +101,7 @@ class SnsPatch:
             raise ServiceError("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
         successful = failed = ""
         for entry in entries:
-            name = f"<Id>{escape(entry.get('Id', ''))}</Id>"
+            name = f"<Id>{escape(str(entry.get('Id', '')))}</Id>"
             try:
                 message = self._read(entry, arn)
             except ServiceError as error:
@@ -180,6 +190,13 @@ def _not_emulated(call: Call, what: str) -> ServiceError:
     return ServiceError("NotImplemented", message, 501)
 
 
+def _refuse_structures(request: Mapping[str, Any]) -> None:
+    """Raise AWS's error for a text that came as a structure."""
+    for name in ("TopicArn", "TargetArn", "Protocol", "Endpoint", "AttributeName", "AttributeValue", "SubscriptionArn"):
+        if not isinstance(request.get(name, ""), str):
+            raise invalid(name)
+
+
 def _unflattened(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a form with the structure that is in their names, such as `Tags.member.1.Key`."""
     root: dict[str, Any] = {}
@@ -206,8 +223,8 @@ def _listed(node: Any) -> Any:
 
 def _entries(request: Mapping[str, Any]) -> dict[str, str]:
     """Return the map in a request's Attributes."""
-    entries = request.get("Attributes", {}).get("entry", ())
-    return {entry.get("key", ""): entry.get("value", "") for entry in entries}
+    entries = entries_of(request, "Attributes", "entry")
+    return {str(entry.get("key", "")): str(entry.get("value", "")) for entry in entries}
 
 
 def _response(call: Call, result: str) -> Response:
