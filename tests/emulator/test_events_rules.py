@@ -156,6 +156,25 @@ def test_an_upload_starts_a_pipeline_and_its_end_is_an_event(account: Functions)
     assert (statuses["Failed"]["stepType"], statuses["Failed"]["pipelineExecutionArn"]) == ("Fail", execution)
 
 
+def test_a_rule_publishes_to_a_topic(account: Functions) -> None:
+    sns, events, (url, queue_arn) = account.client("sns"), account.client("events"), account.queue()
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    allow_delivery(account, url, "sns.amazonaws.com", topic)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
+    _, arn = rule(account, {"Arn": topic, "InputPath": "$.detail"}, EventPattern={"source": ["my.alarm"]})
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    events.put_events(Entries=[{"Source": "my.alarm", "DetailType": "d", "Detail": '{"level": "high"}'}])
+    assert next_message(account, url) == {"level": "high"}
+
+
 def next_message_of(account: Functions, url: str) -> dict[str, Any]:
     """The detail of one event in the queue."""
     sqs = account.client("sqs")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -58,6 +60,20 @@ def test_an_upload_invokes_the_function(account: Functions) -> None:
     assert (record["s3"]["object"]["key"], record["s3"]["object"]["size"]) == ("in/a+b.csv", 5)
 
 
+def post_form(url: str, fields: dict[str, str]) -> int:
+    """Upload a file as a browser's form does. Returns the status."""
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}' for key, value in fields.items()]
+    parts.append('--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n12345')
+    body = ("\r\n".join(parts) + "\r\n--x--\r\n").encode()
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=90)
+    try:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        connection.request("POST", urlsplit(url).path, body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def test_each_change_of_an_object_is_an_event(account: Functions) -> None:
     name, s3, (url, arn) = bucket(account), account.client("s3"), account.queue()
     allow_delivery(account, url, "s3.amazonaws.com", f"arn:aws:s3:::{name}")
@@ -79,6 +95,9 @@ def test_each_change_of_an_object_is_an_event(account: Functions) -> None:
     assert event() == ("ObjectCreated:Put", "in/a.csv")
     s3.copy_object(Bucket=name, Key="in/b.csv", CopySource={"Bucket": name, "Key": "in/a.csv"})
     assert event() == ("ObjectCreated:Copy", "in/b.csv")
+    form = s3.generate_presigned_post(name, "in/d.csv")
+    assert post_form(form["url"], form["fields"]) < 300
+    assert event() == ("ObjectCreated:Post", "in/d.csv")
     upload = s3.create_multipart_upload(Bucket=name, Key="in/c.csv")["UploadId"]
     part = s3.upload_part(Bucket=name, Key="in/c.csv", UploadId=upload, PartNumber=1, Body=b"x")
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}

@@ -19,7 +19,7 @@ from ...http.request import Response
 from ...protocol.errors import ServiceError
 from ...service import Environment, ServiceEvent
 from .notifications import BucketNotifications, read_notifications, write_notifications
-from .object_events import Sequencer, changes_of, event_bridge_detail, keys_to_delete, notification_message
+from .object_events import Sequencer, changes_of, event_bridge_detail, key_of, keys_to_delete, notification_message
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
@@ -71,7 +71,7 @@ class S3Notifier:
         configuration = self._configurations.get(bucket)
         if configuration is None or moto_bucket is None or call.request.method in ("GET", "HEAD"):
             return forward(call)
-        deleted = keys_to_delete(call, moto_bucket, key)
+        key, deleted = key_of(call, key), keys_to_delete(call, moto_bucket, key)
         response = forward(call)
         if response.status >= 300:
             return response

@@ -40,7 +40,6 @@ _DETAIL_TYPES = {
     "ObjectAcl": "Object ACL Updated",
 }
 _FORM_KEY = re.compile(rb'name="?key"?\r\n(?:[^\r\n]+\r\n)*\r\n(.*?)\r\n', re.DOTALL)
-_FORM_FILE = re.compile(rb'name="?file"?;\s*filename="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,14 @@ def operation_of(call: Call) -> str:
     return "PostObject" if call.request.method == "POST" and is_form else call.operation
 
 
+def key_of(call: Call, key: str) -> str:
+    """Return the key that a call is about, which a form has in its body. This must be read before the call."""
+    if operation_of(call) != "PostObject":
+        return key
+    match = _FORM_KEY.search(call.request.body)
+    return match[1].decode("utf-8", "replace") if match else ""
+
+
 def keys_to_delete(call: Call, bucket: Any, key: str) -> dict[str, str]:
     """Return the version ids of the keys that a call is about to delete, by key; "" without one.
 
@@ -111,7 +118,6 @@ def changes_of(
                 marker = response.header("x-amz-version-id") if operation == "DeleteObject" else version
                 yield ObjectChange(event, name, operation, sequencer.next(), version_id=marker)
     elif operation in _EVENTS:
-        key = _form_key(call.request.body) if operation == "PostObject" else key
         entry = bucket.keys.get(key)
         if entry is not None:
             version = entry.version_id if bucket.is_versioned else ""
@@ -179,12 +185,6 @@ def _failed_keys(response: Response) -> set[str]:
     except ElementTree.ParseError:
         return set()
     return {_text(element, "Key") for element in root if _name(element) == "Error"}
-
-
-def _form_key(body: bytes) -> str:
-    key, file = _FORM_KEY.search(body), _FORM_FILE.search(body)
-    text = key[1].decode("utf-8", "replace") if key else ""
-    return text.replace("${filename}", file[1].decode("utf-8", "replace") if file else "")
 
 
 def _name(element: ElementTree.Element) -> str:
