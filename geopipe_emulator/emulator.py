@@ -113,6 +113,7 @@ class EmulatorServer:
     def _start_services(self) -> None:
         for service in self._services:
             service.start()
+        self.environment.resume_schedules()
 
     def reset(self) -> None:
         """Empty the account: end all that runs, forget everything, and start the services again."""

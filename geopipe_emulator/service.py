@@ -125,6 +125,8 @@ class Environment:
         self.missing_permission = permissions
         self.emit: Callable[[ServiceEvent], None] = lambda event: None
         """Reports an event to EventBridge, which sets this. It neither waits nor raises."""
+        self.resume_schedules: Callable[[], None] = lambda: None
+        """Runs the schedules that the account has already. EventBridge sets this."""
         self._make_client = make_client
         self._clients: dict[tuple[str, ...], Any] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..http.request import Response
 from ..service import Environment, ServiceEvent
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .scheduler.moto_patch import SchedulerPatch
     from .sns.moto_patch import SnsPatch
 
+Patch = TypeVar("Patch", bound="MotoPatch")
+
 
 class EventPatches:
     """The parts that deliver, of which all services share one each."""
@@ -30,15 +32,14 @@ class EventPatches:
         self._environment = environment
         self._lock = threading.RLock()
         self._is_stopped = False
+        self._events = LazyPatch("events", self._make_events, self._lock)
+        self._scheduler = LazyPatch("scheduler", self._make_scheduler, self._lock)
         environment.emit = self._emit
+        environment.resume_schedules = self._resume
 
     def lazy(self) -> list[MotoPatch]:
         """Return the patches of EventBridge, Scheduler and SNS."""
-        return [
-            LazyPatch("events", self._make_events, self._lock),
-            LazyPatch("scheduler", self._make_scheduler, self._lock),
-            LazyPatch("sns", self._make_sns, self._lock),
-        ]
+        return [self._events, self._scheduler, LazyPatch("sns", self._make_sns, self._lock)]
 
     def notifier(self) -> S3Notifier:
         """Return the notifier for buckets."""
@@ -58,6 +59,13 @@ class EventPatches:
             with self._lock:
                 bus = self._bus
             bus.emit(event)
+
+    def _resume(self) -> None:
+        """Run the schedules that moto has already: it keeps its state when the emulator's own parts are made again."""
+        if "moto.events.models" in sys.modules:
+            self._events.patch.resume()
+        if "moto.scheduler.models" in sys.modules:
+            self._scheduler.patch.resume()
 
     def _make_events(self) -> EventsPatch:
         from .events.moto_patch import EventsPatch
@@ -108,21 +116,21 @@ class EventPatches:
         return EventBus(self._environment.settings.account_id, self._dispatcher)
 
 
-class LazyPatch:
+class LazyPatch(Generic[Patch]):
     """A moto patch that is made by the first call."""
 
-    def __init__(self, service: str, make: Callable[[], MotoPatch], lock: threading.RLock) -> None:
+    def __init__(self, service: str, make: Callable[[], Patch], lock: threading.RLock) -> None:
         self.service = service
         self._make = make
         self._lock = lock
-        self._patch: MotoPatch | None = None
+        self._patch: Patch | None = None
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Let the patch handle the call."""
         return self.patch.handle(call, forward)
 
     @property
-    def patch(self) -> MotoPatch:
+    def patch(self) -> Patch:
         """The patch itself."""
         with self._lock:
             if self._patch is None:

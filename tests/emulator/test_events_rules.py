@@ -203,6 +203,22 @@ def test_a_schedule_runs_until_it_is_disabled(account: Functions) -> None:
     assert take(account, url) == []
 
 
+def test_schedules_that_are_there_at_the_start_run(start_emulator: StartEmulator) -> None:
+    """moto's state can be older than the server."""
+    from moto.events.models import events_backends
+
+    other = "200000000136"
+    target = {"Id": "q", "Arn": f"arn:aws:sqs:us-west-2:{other}:kept"}
+    backend = events_backends[other]["us-west-2"]
+    arn = backend.put_rule("kept", scheduled_expression="rate(1 minute)").arn
+    backend.put_targets("kept", None, [target])
+    account = Functions(start_emulator(Settings(account_id=other, time_scale=0.005), default_services()))
+    url = account.client("sqs").create_queue(QueueName="kept")["QueueUrl"]
+    allow_delivery(account, url, "events.amazonaws.com", arn)
+    [message, *_] = eventually(lambda: take(account, url))
+    assert json.loads(message["Body"])["resources"] == [arn]
+
+
 def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(account: Functions) -> None:
     events, (dead_url, dead_arn) = account.client("events"), account.queue()
     arn, dead = pipeline(account), {"DeadLetterConfig": {"Arn": dead_arn}}
