@@ -26,13 +26,13 @@ def is_absent(error: ClientError) -> bool:
 
 
 def may_deliver(environment: Environment, principal: str, source_arn: str, target_arn: str) -> bool:
-    """Return whether the policy of a function, queue or topic lets a service deliver to it.
+    """Return whether the policy of a function, queue or topic, or one for log groups, lets a service deliver to it.
 
     Args:
         environment: The surroundings of the service.
         principal: The service, such as s3.amazonaws.com.
         source_arn: What sends: a bucket, a rule or a topic.
-        target_arn: The function, queue or topic.
+        target_arn: The function, queue, topic or log group.
 
     Raises:
         ClientError: The target does not exist.
@@ -45,6 +45,8 @@ def may_deliver(environment: Environment, principal: str, source_arn: str, targe
         url = client.get_queue_url(QueueName=target_arn.rpartition(":")[2])["QueueUrl"]
         attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
         action, policy = "sqs:SendMessage", attributes.get("Policy", "")
+    elif service == "logs":
+        return _may_write_log(environment, client, principal, source_arn, target_arn)
     else:
         action, policy = "sns:Publish", client.get_topic_attributes(TopicArn=target_arn)["Attributes"]["Policy"]
     access = Access(action, target_arn.removesuffix(_LATEST), frozenset({principal}), _facts(environment, source_arn))
@@ -62,6 +64,14 @@ def may_assume(environment: Environment, principal: str, source_arn: str, role_a
     trust: Mapping[str, Any] = role["AssumeRolePolicyDocument"]
     access = Access("sts:AssumeRole", role_arn, frozenset({principal}), _facts(environment, source_arn))
     return role["Arn"] == role_arn and is_allowed(trust, access)
+
+
+def _may_write_log(environment: Environment, client: Any, principal: str, source_arn: str, group_arn: str) -> bool:
+    """Return whether one of the account's resource policies of CloudWatch Logs allows it."""
+    resource = f"{group_arn.removesuffix(':*')}:log-stream:events"
+    access = Access("logs:PutLogEvents", resource, frozenset({principal}), _facts(environment, source_arn))
+    policies = client.describe_resource_policies()["resourcePolicies"]
+    return any(is_allowed(json.loads(policy["policyDocument"]), access) for policy in policies)
 
 
 def _function_policy(client: Any, function_arn: str) -> str:

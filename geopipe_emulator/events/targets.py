@@ -1,7 +1,8 @@
-"""Delivers an event to a function, a queue, a topic or a SageMaker pipeline, once."""
+"""Delivers an event to a function, a queue, a topic, a log group or a SageMaker pipeline, once."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,11 @@ def deliver(environment: Environment, target: Target, payload: str, delivery_id:
             client.send_message(QueueUrl=queue, MessageBody=payload, **options)
         case "sns":
             client.publish(TopicArn=target.arn, Message=payload)
+        case "logs":
+            group, stream = target.arn.split(":")[6], str(uuid.uuid4())
+            client.create_log_stream(logGroupName=group, logStreamName=stream)
+            entry = {"timestamp": int(time.time() * 1000), "message": payload}
+            client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[entry])
         case "sagemaker":
             client.start_pipeline_execution(
                 PipelineName=target.arn,

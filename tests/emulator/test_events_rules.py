@@ -175,6 +175,34 @@ def test_a_rule_publishes_to_a_topic(account: Functions) -> None:
     assert next_message(account, url) == {"level": "high"}
 
 
+def test_a_rule_writes_to_a_log_group_that_allows_it(account: Functions) -> None:
+    logs, events, group = account.client("logs"), account.client("events"), f"/aws/events/{uuid.uuid4().hex[:8]}"
+    logs.create_log_group(logGroupName=group)
+    root = f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:"
+    dead_url, dead_arn = account.queue()
+    target = {"Arn": f"{root}{group}", "DeadLetterConfig": {"Arn": dead_arn}}
+    _, arn = rule(account, target, EventPattern={"source": ["my.log"]})
+    allow_delivery(account, dead_url, "events.amazonaws.com", arn)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{root}/aws/events/*:*",
+    }
+    events.put_events(Entries=[{"Source": "my.log", "DetailType": "denied", "Detail": "{}"}])
+    assert next_message(account, dead_url)["detail-type"] == "denied"
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    logs.put_resource_policy(policyName="events", policyDocument=policy)
+    events.put_events(Entries=[{"Source": "my.log", "DetailType": "allowed", "Detail": "{}"}])
+
+    def kinds() -> list[str]:
+        return [
+            json.loads(each["message"])["detail-type"] for each in logs.filter_log_events(logGroupName=group)["events"]
+        ]
+
+    assert eventually(kinds) == ["allowed"]
+
+
 def next_message_of(account: Functions, url: str) -> dict[str, Any]:
     """The detail of one event in the queue."""
     sqs = account.client("sqs")

@@ -36,7 +36,7 @@ _NOT_EMULATED = (
     "StartReplay",
 )
 # What the account's own services accept as a target; each with what its parameters are called.
-_TARGETS = {"lambda": "", "sqs": "SqsParameters", "sns": "", "sagemaker": "SageMakerPipelineParameters"}
+_TARGETS = {"lambda": "", "sqs": "SqsParameters", "sns": "", "logs": "", "sagemaker": "SageMakerPipelineParameters"}
 _PARAMETERS = (
     "KinesisParameters",
     "RunCommandParameters",
@@ -169,8 +169,10 @@ def check_target_arn(call: Call, arn: str) -> str:
         reason = "Provided Arn is not in correct format."
         raise ServiceError("ValidationException", f"Parameter {arn} is not valid. Reason: {reason}")
     service, region, account, resource = parts[2], parts[3], parts[4], parts[5]
-    is_known = service in _TARGETS and (service != "sagemaker" or resource.startswith("pipeline/"))
-    if not is_known:
+    is_wrong_kind = (service == "sagemaker" and not resource.startswith("pipeline/")) or (
+        service == "logs" and (resource != "log-group" or len(parts) < 7)
+    )
+    if service not in _TARGETS or is_wrong_kind:
         raise _no_target(call, f"{service} ({arn})")
     if account != call.context.account_id:
         raise _no_target(call, f"account {account}; the emulated account is {call.context.account_id}")
@@ -201,6 +203,8 @@ def _check_targets(call: Call, request: Mapping[str, Any]) -> None:
         for name in filter(None, _TARGETS.values()):
             if target.get(name) and name != _TARGETS[service]:
                 raise ServiceError("ValidationException", f"{name} is not valid for target {target['Id']}.")
+        if service == "logs" and target.get("InputTransformer"):
+            raise _no_target(call, "log groups with an InputTransformer")
         if service == "sagemaker" and not target.get("RoleArn"):
             raise ServiceError("ValidationException", f"RoleArn is required for target {target['Arn']}.")
         problem = check_target_input(target)
