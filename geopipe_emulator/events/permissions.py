@@ -25,6 +25,12 @@ def is_absent(error: ClientError) -> bool:
     return any(name in error.response["Error"]["Code"] for name in _ABSENT)
 
 
+def queue_url(environment: Environment, queue_arn: str) -> str:
+    """Return the URL of a queue of the account, whether it exists or not."""
+    account, name = queue_arn.split(":")[4:6]
+    return f"{environment.endpoint_url}/{account}/{name}"
+
+
 def may_deliver(environment: Environment, principal: str, source_arn: str, target_arn: str) -> bool:
     """Return whether the policy of a function, queue or topic, or one for log groups, lets a service deliver to it.
 
@@ -42,7 +48,7 @@ def may_deliver(environment: Environment, principal: str, source_arn: str, targe
     if service == "lambda":
         action, policy = "lambda:InvokeFunction", _function_policy(client, target_arn)
     elif service == "sqs":
-        url = client.get_queue_url(QueueName=target_arn.rpartition(":")[2])["QueueUrl"]
+        url = queue_url(environment, target_arn)
         attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
         action, policy = "sqs:SendMessage", attributes.get("Policy", "")
     elif service == "logs":
@@ -76,13 +82,13 @@ def _may_write_log(environment: Environment, client: Any, principal: str, source
 
 def _function_policy(client: Any, function_arn: str) -> str:
     """Return the policy of a function, version or alias; "" if it has none. Raises ClientError if it is absent."""
-    client.get_function_configuration(FunctionName=function_arn)
     try:
         policy: str = client.get_policy(FunctionName=function_arn.removesuffix(_LATEST))["Policy"]
     except ClientError as error:
-        if is_absent(error):
-            return ""
-        raise
+        if not is_absent(error):
+            raise
+        client.get_function_configuration(FunctionName=function_arn)
+        return ""
     return policy
 
 

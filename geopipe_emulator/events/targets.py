@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..service import Environment
-from .permissions import may_assume, may_deliver
+from .permissions import may_assume, may_deliver, queue_url
 
 _SESSION = "events"
 
@@ -59,14 +59,12 @@ def deliver(environment: Environment, target: Target, payload: str, delivery_id:
         case "lambda":
             client.invoke(FunctionName=target.arn, InvocationType="Event", Payload=payload.encode())
         case "sqs":
-            name = target.arn.rpartition(":")[2]
-            queue = environment.client("sqs", target.region).get_queue_url(QueueName=name)["QueueUrl"]
             options: dict[str, Any] = {}
             if target.message_group:
                 options = {"MessageGroupId": target.message_group}
             if target.attributes:
                 options["MessageAttributes"] = target.attributes
-            client.send_message(QueueUrl=queue, MessageBody=payload, **options)
+            client.send_message(QueueUrl=queue_url(environment, target.arn), MessageBody=payload, **options)
         case "sns":
             client.publish(TopicArn=target.arn, Message=payload)
         case "logs":
