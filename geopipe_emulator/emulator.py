@@ -108,11 +108,12 @@ class EmulatorServer:
         environment = self._environment = Environment(self.settings, self.url, make_client, authorizer.missing)
         factories = default_services() if self._factories is None else self._factories
         self._services = [make_service(environment) for make_service in factories]
-        self.gateway.install(self._services, authorizer, default_patches(self.settings, known))
+        self.gateway.install(self._services, authorizer, default_patches(environment, known))
 
     def _start_services(self) -> None:
         for service in self._services:
             service.start()
+        self.environment.resume_schedules()
 
     def reset(self) -> None:
         """Empty the account: end all that runs, forget everything, and start the services again."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from .http.request import Request, Response
 from .settings import Settings
 
 
@@ -63,6 +64,24 @@ class HasResourcePolicies(Protocol):
         """The policy of the resource that the call is about; None where it has none."""
 
 
+# Raises AWS's ServiceError unless the caller of a request may make a call: operation, parameters, resource policy.
+Authorize = Callable[[str, Mapping[str, Any], Mapping[str, Any] | None], None]
+
+
+@runtime_checkable
+class ServesPath(Protocol):
+    """A service that has a part of the endpoint's paths to itself, outside of its API."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> str:
+        """How these paths begin."""
+
+    def respond(self, request: Request, context: RequestContext, authorize: Authorize) -> Response: ...
+
+
 @dataclass(frozen=True)
 class Credentials:
     """The credentials of a role's session."""
@@ -70,6 +89,17 @@ class Credentials:
     access_key_id: str
     secret_access_key: str
     session_token: str
+
+
+@dataclass(frozen=True)
+class ServiceEvent:
+    """Something that happened in a service, as the service reports it to EventBridge."""
+
+    source: str
+    detail_type: str
+    region: str
+    resources: tuple[str, ...]
+    detail: Mapping[str, Any]
 
 
 # Takes a role and (action, resource) pairs; returns the first action that is denied to the role, or "".
@@ -93,6 +123,10 @@ class Environment:
         self.settings = settings
         self.endpoint_url = endpoint_url
         self.missing_permission = permissions
+        self.emit: Callable[[ServiceEvent], None] = lambda event: None
+        """Reports an event to EventBridge, which sets this. It neither waits nor raises."""
+        self.resume_schedules: Callable[[], None] = lambda: None
+        """Runs the schedules that the account has already. EventBridge sets this."""
         self._make_client = make_client
         self._clients: dict[tuple[str, ...], Any] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}

@@ -101,6 +101,12 @@ def _function(call: CallToAuthorize) -> Iterator[RequiredPermission]:
         resource = call.text("Resource") or "*"
     if name and call.text("Qualifier"):
         resource += f":{call.text('Qualifier')}"
+    if call.operation == "InvokeFunctionUrl":
+        yield RequiredPermission(
+            "lambda:InvokeFunctionUrl", resource, {"lambda:functionurlauthtype": call.text("AuthType")}
+        )
+        yield RequiredPermission("lambda:InvokeFunction", resource, {"lambda:invokedviafunctionurl": "true"})
+        return
     yield RequiredPermission(f"lambda:{action}", resource)
 
 
@@ -137,6 +143,36 @@ def _session(call: CallToAuthorize) -> Iterator[RequiredPermission]:
         yield RequiredPermission(f"sts:{call.operation}", call.text("RoleArn") or "*")
 
 
+def _topic(call: CallToAuthorize) -> Iterator[RequiredPermission]:
+    # One permission covers the operation and its batch.
+    action = f"sns:{call.operation.removesuffix('Batch')}"
+    arn = call.text("TopicArn") or call.text("TargetArn") or call.text("ResourceArn") or call.text("SubscriptionArn")
+    if call.operation == "CreateTopic":
+        arn = call.arn(call.text("Name"))
+    # A subscription has the permissions of its topic.
+    yield RequiredPermission(action, ":".join(arn.split(":")[:6]) or "*")
+
+
+def _event(call: CallToAuthorize) -> Iterator[RequiredPermission]:
+    action = f"events:{call.operation}"
+    if call.operation == "PutEvents":
+        entries = call.parameters.get("Entries")
+        given = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        names = [str(entry.get("EventBusName") or "default") for entry in given]
+        for bus in dict.fromkeys(name.rpartition("/")[2] for name in names):
+            yield RequiredPermission(action, call.arn(f"event-bus/{bus}"))
+        return
+    bus = (call.text("EventBusName") or "default").rpartition("/")[2]
+    prefix = "" if bus == "default" else f"{bus}/"
+    name = call.text("Rule") or ("" if call.operation.endswith("EventBus") else call.text("Name"))
+    if name:
+        yield RequiredPermission(action, call.arn(f"rule/{prefix}{name}"))
+    elif call.operation.endswith("EventBus"):
+        yield RequiredPermission(action, call.arn(f"event-bus/{call.text('Name') or 'default'}"))
+    else:
+        yield RequiredPermission(action, call.text("ResourceARN") or "*")
+
+
 _RULES: Mapping[str, Callable[[CallToAuthorize], Iterator[RequiredPermission]]] = {
     "sqs": _queue,
     "logs": _logs,
@@ -146,6 +182,8 @@ _RULES: Mapping[str, Callable[[CallToAuthorize], Iterator[RequiredPermission]]] 
     "geo-places": _places,
     "iam": _identity,
     "sts": _session,
+    "sns": _topic,
+    "events": _event,
 }
 
 # Where a call hands a role to a service: the parameter, and the service.

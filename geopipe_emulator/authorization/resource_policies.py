@@ -38,8 +38,14 @@ def applies(statement: Statement, access: Access) -> bool:
 
 def _principal_matches(statement: Statement, principals: frozenset[str]) -> bool:
     if "NotPrincipal" in statement:
-        return not (_aws_principals(statement["NotPrincipal"]) & (principals | {"*"}))
-    return bool(_aws_principals(statement.get("Principal")) & (principals | {"*"}))
+        return not (_named_principals(statement["NotPrincipal"]) & (principals | {"*"}))
+    return bool(_named_principals(statement.get("Principal")) & (principals | {"*"}))
+
+
+def _named_principals(principal: Any) -> set[str]:
+    """The accounts, roles and users, and also the AWS services."""
+    services = principal.get("Service", []) if isinstance(principal, Mapping) else []
+    return _aws_principals(principal) | set(as_list(services))
 
 
 def _aws_principals(principal: Any) -> set[str]:

@@ -18,8 +18,13 @@ _OWN_HOSTS = ("127.0.0.1", "localhost")
 
 def is_from_a_browser(request: Request) -> bool:
     """Whether a page in a browser may have sent the request: it has an Origin, or the Host of another site."""
+    return bool(request.header("Origin")) or not has_own_host(request)
+
+
+def has_own_host(request: Request) -> bool:
+    """Whether the request names this machine. A page that had its own name point here would send that name."""
     host = request.header("Host", "127.0.0.1").rpartition("@")[2].partition(":")[0]
-    return bool(request.header("Origin")) or not (host in _OWN_HOSTS or host.endswith(".localhost"))
+    return host in _OWN_HOSTS or host.endswith(".localhost")
 
 
 def new_access_key_id() -> str:

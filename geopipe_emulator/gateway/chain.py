@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import traceback
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,14 +21,14 @@ from ..http.request import Environ, Request, Response, json_response
 from ..messages import warn
 from ..protocol.error_response import render_error
 from ..protocol.errors import ServiceError
-from ..protocol.models import unshared_model
+from ..protocol.models import rest_model
 from ..protocol.request_metadata import claimed_operation, is_form
 from ..protocol.route import RestRouter
 from ..protocol.signature import CredentialScope, read_scope, redact
 from ..protocol.wire import Protocol as WireProtocol
-from ..service import RequestContext, Service
+from ..service import RequestContext, ServesPath, Service
 from ..settings import Settings
-from .access import AccessKeyCheck, is_from_a_browser
+from .access import AccessKeyCheck, has_own_host, is_from_a_browser
 from .arrivals import Arrivals
 from .call import Call, CallHandler, Forward, MotoPatch, OwnTarget
 from .call_log import CallLog
@@ -59,13 +59,16 @@ class Gateway:
         self._access = access
         self._control = Control(settings, self.call_log, self.arrivals, self.faults, reset)
         self._services: dict[str, Service] = {}
+        self._path_owners: list[ServesPath] = []
         self._wires: dict[str, WireProtocol] = {}
-        self._s3_router: RestRouter | None = None
+        self._rest_routers: dict[str, RestRouter | None] = {}
         self._chain: Forward = moto.handle
 
     def install(self, services: Sequence[Service], authorizer: Authorizer, patches: Sequence[MotoPatch] = ()) -> None:
         """Put services, authorization and corrections of moto in place of those before."""
         self._services = {service.name: service for service in services}
+        self._path_owners = [service for service in services if isinstance(service, ServesPath)]
+        self._authorizer = authorizer
         self._moto.patches = {patch.service: patch for patch in patches}
         handlers: list[CallHandler] = [
             self.arrivals,
@@ -86,7 +89,8 @@ class Gateway:
 
     def respond(self, request: Request) -> Response:
         """The response to any request. Raises ClientGone when the client left in the middle of it."""
-        if is_from_a_browser(request):
+        path_owner = next((each for each in self._path_owners if request.path.startswith(each.path)), None)
+        if is_from_a_browser(request) and not (path_owner and has_own_host(request)):
             return json_response({"message": "The emulator does not serve web pages."}, 403)
         scope = read_scope(request)
         service = scope.service if scope else "s3"
@@ -94,6 +98,8 @@ class Gateway:
         try:
             if self._access is not None:
                 self._access.check(request, self._context(scope))
+            if path_owner is not None:
+                return self._respond_for_path(request, path_owner, self._context(scope))
             own = self._control.respond(request, is_signed=scope is not None)
             if own is not None:
                 return own
@@ -106,6 +112,12 @@ class Gateway:
             raise
         except Exception as failure:  # noqa: BLE001 - our bug must reach the client as AWS's own would
             return self._render(request, service, call, failure)
+
+    def _respond_for_path(self, request: Request, owner: ServesPath, context: RequestContext) -> Response:
+        def authorize(operation: str, parameters: Mapping[str, Any], policy: Mapping[str, Any] | None) -> None:
+            self._authorizer.check(request, context, owner.name, operation, parameters, policy)
+
+        return owner.respond(request, context, authorize)
 
     def _context(self, scope: CredentialScope | None) -> RequestContext:
         region = scope.region if scope else self._settings.region
@@ -125,11 +137,11 @@ class Gateway:
             operation = match.operation.name if match else claimed_operation(request)
             handler = own.operations.get(operation) if match else None
             return Call(request, context, service, operation, OwnTarget(own, wire, match, handler))
-        if service == "s3":
-            match = self._name_s3_operations().match(request)
+        operation = claimed_operation(request)
+        if service == "s3" or operation == f"{request.method} {request.path}":
+            router = self._rest_router(service)
+            match = router.match(request) if router else None
             operation = match.operation.name if match else f"{request.method} {request.path}"
-        else:
-            operation = claimed_operation(request)
         return Call(request, context, service, operation)
 
     def _render(self, request: Request, service: str, call: Call | None, failure: Exception) -> Response:
@@ -150,15 +162,20 @@ class Gateway:
             self._wires[service.name] = WireProtocol(service.model_name)
         return self._wires[service.name]
 
-    def _name_s3_operations(self) -> RestRouter:
-        if self._s3_router is None:
-            self._s3_router = RestRouter(unshared_model("s3"))
-        return self._s3_router
+    def _rest_router(self, service: str) -> RestRouter | None:
+        """What names the operations of a service of moto's by their paths; None for a service that has no such paths.
+
+        It is built on first use.
+        """
+        if service not in self._rest_routers:
+            model = rest_model(service)
+            self._rest_routers[service] = RestRouter(model) if model else None
+        return self._rest_routers[service]
 
     def warm_up(self) -> None:
         """Import and build what every run asks for first."""
         self._moto.warm_up()
-        self._name_s3_operations()
+        self._rest_router("s3")
         for service in list(self._services.values()):
             self._wire(service)
 

@@ -29,6 +29,17 @@ def unshared_model(name: str) -> ServiceModel:
     return ServiceModel(Loader().load_service_model(name, "service-2"), name)
 
 
+def rest_model(service: str) -> ServiceModel | None:
+    """Returns the model of a service whose requests name operations by their paths; None for any other."""
+    if service == "s3":
+        return unshared_model(service)
+    try:
+        model = service_model(service)
+    except UnknownServiceError:
+        return None
+    return model if model.metadata["protocol"].startswith("rest-") else None
+
+
 def has_operation(service: str, operation: str) -> bool | None:
     """Whether the AWS service has an operation that a request names.
 

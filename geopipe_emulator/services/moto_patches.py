@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..authorization.roles import KnownRoles
-from ..settings import Settings
+from ..service import Environment
+from .event_patches import EventPatches
 from .iam.moto_patch import IamPatch, StsPatch
 from .logs.moto_patch import LogsPatch
 from .s3.moto_patch import S3Patch
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from ..gateway.call import MotoPatch
 
 
-def default_patches(settings: Settings, known: KnownRoles) -> list[MotoPatch]:
+def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPatch]:
     """Returns new corrections, which hold no state yet."""
-    return [S3Patch(settings), SqsPatch(settings), IamPatch(known), StsPatch(known), LogsPatch()]
+    settings = environment.settings
+    events = EventPatches(environment)
+    return [
+        S3Patch(settings, events),
+        SqsPatch(settings),
+        IamPatch(known),
+        StsPatch(known),
+        LogsPatch(),
+        *events.lazy(),
+    ]

@@ -22,6 +22,9 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
 PIPELINE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/p"
 JOB = f"arn:aws:sagemaker-geospatial:{REGION}:{ACCOUNT}:vector-enrichment-job/abc"
 GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/g"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:t"
+BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus"
+RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/r"
 TO_GEOSPATIAL = Permission("iam:PassRole", ROLE, {"iam:passedtoservice": "sagemaker-geospatial.amazonaws.com"})
 
 
@@ -48,6 +51,17 @@ def call(service: str, operation: str, **parameters: Any) -> CallToAuthorize:
             call("logs", "CreateLogGroup", logGroupName="/g"),
             [Permission("logs:CreateLogGroup", f"{GROUP}:log-stream:")],
         ),
+        (call("sns", "PublishBatch", TopicArn=TOPIC), [Permission("sns:Publish", TOPIC)]),
+        (call("sns", "CreateTopic", Name="t"), [Permission("sns:CreateTopic", TOPIC)]),
+        (call("sns", "Unsubscribe", SubscriptionArn=f"{TOPIC}:1-2"), [Permission("sns:Unsubscribe", TOPIC)]),
+        (
+            call("events", "PutEvents", Entries=[{}, {"EventBusName": f"{BUS}/b"}, {"EventBusName": "b"}]),
+            [Permission("events:PutEvents", f"{BUS}/default"), Permission("events:PutEvents", f"{BUS}/b")],
+        ),
+        (call("events", "PutTargets", Rule="r"), [Permission("events:PutTargets", RULE)]),
+        (call("events", "EnableRule", Name="r"), [Permission("events:EnableRule", RULE)]),
+        (call("events", "CreateEventBus", Name="b"), [Permission("events:CreateEventBus", f"{BUS}/b")]),
+        (call("events", "ListEventBuses"), [Permission("events:ListEventBuses")]),
         (call("logs", "DescribeLogGroups"), [Permission("logs:DescribeLogGroups")]),
         (call("lambda", "Invoke", FunctionName="f"), [Permission("lambda:InvokeFunction", FUNCTION)]),
         (call("lambda", "Invoke", FunctionName=FUNCTION), [Permission("lambda:InvokeFunction", FUNCTION)]),

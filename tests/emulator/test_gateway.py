@@ -21,6 +21,7 @@ from tests.support.emulator_endpoint import Emulator, StartEmulator
 from tests.support.functions import zipped
 
 ACCOUNT = "200000000011"
+KINESIS = "arn:aws:kinesis:us-west-2:1:stream/s"
 JOB = f"arn:aws:sagemaker-geospatial:us-west-2:{ACCOUNT}:vector-enrichment-job/"
 
 
@@ -125,21 +126,21 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
         ("sagemaker", "list_hubs", {}, "ListHubs of sagemaker"),
         ("iam", "list_organizations_features", {}, "ListOrganizationsFeatures of iam"),
         ("sqs", "cancel_message_move_task", {"TaskHandle": "t"}, "CancelMessageMoveTask of sqs"),
-        ("braket", "search_jobs", {"filters": []}, "of braket"),
+        ("braket", "search_jobs", {"filters": []}, "SearchJobs of braket"),
+        (
+            "pipes",
+            "create_pipe",
+            {"Name": "p", "RoleArn": "arn:aws:iam::1:role/r", "Source": KINESIS, "Target": KINESIS},
+            "CreatePipe of pipes",
+        ),
         ("cloudformation", "list_stacks", {}, "ListStacks of cloudformation"),
-        ("sns", "subscribe", {"TopicArn": "arn:aws:sns:us-west-2:1:t", "Protocol": "sqs"}, "Subscribe of sns"),
-        ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "i", "Arn": "a"}]}, "PutTargets of events"),
+        ("sns", "subscribe", {"TopicArn": "arn:aws:sns:us-west-2:1:t", "Protocol": "email"}, "Subscribe of sns"),
+        ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "i", "Arn": KINESIS}]}, "PutTargets of events"),
         (
             "logs",
             "put_subscription_filter",
             {"logGroupName": "g", "filterName": "f", "filterPattern": "", "destinationArn": "a"},
             "PutSubscriptionFilter of logs",
-        ),
-        (
-            "s3",
-            "put_bucket_notification_configuration",
-            {"Bucket": "some-bucket", "NotificationConfiguration": {}},
-            "PutBucketNotification",
         ),
         (
             "s3",

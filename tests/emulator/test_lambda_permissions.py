@@ -13,6 +13,7 @@ import pytest
 from geopipe_emulator.emulator import default_services
 from geopipe_emulator.settings import Settings
 from tests.support.emulator_endpoint import Emulator, StartEmulator
+from tests.support.events import allow_delivery, next_message
 from tests.support.functions import TRUST, Functions, make_role, refused
 from tests.support.wait import eventually
 
@@ -33,7 +34,7 @@ def strict(start_emulator: StartEmulator) -> Emulator:
 @pytest.fixture
 def account(strict: Emulator) -> Iterator[Functions]:
     account = Functions(strict, make_role(strict, TRUST))
-    allow(account, account.role, "sqs:*", "logs:*", "lambda:InvokeFunction")
+    allow(account, account.role, "sqs:*", "sns:*", "logs:*", "lambda:InvokeFunction")
     yield account
     account.clear()
 
@@ -85,10 +86,7 @@ def test_a_policy_is_kept_as_aws_writes_it(account: Functions) -> None:
     assert again(StatementId="s3") == (409, "ResourceConflictException")
     assert again(RevisionId=shown["RevisionId"]) == (412, "PreconditionFailedException")
     assert again(Qualifier="$LATEST") == (400, "InvalidParameterValueException")
-    assert again(FunctionUrlAuthType="NONE", Action="lambda:InvokeFunctionUrl") == (
-        400,
-        "InvalidParameterValueException",
-    )
+    assert again(FunctionUrlAuthType="NONE") == (400, "InvalidParameterValueException")
     for sid in ("s3", "root"):
         lambda_.remove_permission(FunctionName=name, StatementId=sid)
     missing = (404, "ResourceNotFoundException")
@@ -179,8 +177,13 @@ def test_an_event_that_fails_goes_to_the_dead_letter_queue(account: Functions) -
     eventually(lambda: account.log_lines(name).count(start) == 3, what="the log of three attempts")
     lambda_.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": ""})
     assert "DeadLetterConfig" not in lambda_.get_function_configuration(FunctionName=name)
-    topic = {"TargetArn": f"arn:aws:sns:us-west-2:{ACCOUNT}:t"}
-    assert refused(lambda_.update_function_configuration, FunctionName=name, DeadLetterConfig=topic)[0] == 501
+    topic, (url, queue_arn) = account.client("sns").create_topic(Name="failures")["TopicArn"], account.queue()
+    allow_delivery(account, url, "sns.amazonaws.com", topic)
+    account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+    lambda_.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": topic})
+    lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=b'"again"')
+    notice = next_message(account, url)
+    assert (notice["Message"], notice["MessageAttributes"]["ErrorMessage"]["Value"]) == ('"again"', "again")
     without = make_role(account.emulator, TRUST)
     message = refused(account.function, Role=without, DeadLetterConfig={"TargetArn": queue_arn})[2]
     assert message == "The provided execution role does not have permissions to call SendMessage on SQS"
@@ -231,16 +234,15 @@ def test_a_filter_keeps_messages_from_the_function(account: Functions) -> None:
 
 def test_what_is_not_emulated_is_refused_by_name(account: Functions) -> None:
     lambda_, name = account.lambda_, account.function()
-    topic = {"OnFailure": {"Destination": f"arn:aws:sns:us-west-2:{ACCOUNT}:t"}}
+    bus = {"OnFailure": {"Destination": f"arn:aws:events:us-west-2:{ACCOUNT}:event-bus/default"}}
     signing = f"arn:aws:lambda:us-west-2:{ACCOUNT}:code-signing-config:csc-{uuid.uuid4().hex[:17]}"
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("create_function_url_config", {"AuthType": "NONE"}),
-        ("get_function_url_config", {}),
+        ("create_function_url_config", {"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}),
         ("put_function_code_signing_config", {"CodeSigningConfigArn": signing}),
         ("put_provisioned_concurrency_config", {"Qualifier": "1", "ProvisionedConcurrentExecutions": 1}),
         ("put_runtime_management_config", {"UpdateRuntimeOn": "FunctionUpdate"}),
         ("put_function_recursion_config", {"RecursiveLoop": "Allow"}),
-        ("put_function_event_invoke_config", {"DestinationConfig": topic}),
+        ("put_function_event_invoke_config", {"DestinationConfig": bus}),
     ]
     wrong = [
         (operation, answer)

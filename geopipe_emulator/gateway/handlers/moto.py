@@ -34,13 +34,8 @@ _WARM_UP_CALLS = (
 )
 # moto would accept these, and then deliver to its own Lambda and its own queues, past ours, or to the internet.
 _NOT_DELIVERED = {
-    ("sns", "Subscribe"): "notifications",
-    ("s3", "PutBucketNotification"): "notifications",
-    ("s3", "PutBucketNotificationConfiguration"): "notifications",
     ("logs", "PutSubscriptionFilter"): "log events",
     ("logs", "PutDestination"): "log events",
-    ("events", "PutTargets"): "events",
-    ("scheduler", "CreateSchedule"): "scheduled events",
     ("pipes", "CreatePipe"): "events",
     ("secretsmanager", "RotateSecret"): "secrets to a rotation function",
     ("firehose", "CreateDeliveryStream"): "records",

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...service import Environment, Handler, RequestContext
+from ...http.request import Request, Response
+from ...service import Authorize, Environment, Handler, RequestContext
 from .alias_api import AliasApi
 from .aliases import AliasStore
 from .downloads import Downloads
@@ -14,6 +15,7 @@ from .event_invoke_config import EventInvokeConfig, EventInvokeConfigApi
 from .event_invoker import EventInvoker
 from .function_api import FunctionApi
 from .function_policies import FunctionPolicy, FunctionPolicyApi
+from .function_urls import PATH, FunctionUrl, FunctionUrlApi
 from .invoker import Invoker
 from .layer_api import LayerApi
 from .layers import LayerStore
@@ -32,16 +34,19 @@ class FunctionsService:
 
     name = "lambda"
     model_name = "lambda"
+    path = PATH
 
     def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:
         functions, mappings, layers = FunctionStore(), MappingStore(), LayerStore()
         aliases = AliasStore(functions)
         policies = QualifiedStore[FunctionPolicy]()
         configs = QualifiedStore[EventInvokeConfig]()
+        urls = QualifiedStore[FunctionUrl]()
 
         def forget(name: FunctionName) -> None:
             policies.remove_deleted(name)
             configs.remove_deleted(name)
+            urls.remove_deleted(name)
 
         self._versions = Versions(environment)
         self._downloads = Downloads(lambda sha256: functions.package(sha256) or layers.package(sha256))
@@ -49,6 +54,7 @@ class FunctionsService:
         self._event_invoker = EventInvoker(environment, aliases, configs, self._invoker, clock)
         self._mappings = MappingApi(environment, aliases, mappings, self._invoker, clock)
         self._policies = FunctionPolicyApi(aliases, policies)
+        self._urls = FunctionUrlApi(environment, aliases, urls, self._policies, self._invoker)
         layer_api = LayerApi(environment, layers, self._downloads)
         published = VersionApi(functions, self._versions, clock)
         function_api = FunctionApi(
@@ -72,6 +78,7 @@ class FunctionsService:
             **self._policies.operations,
             **EventInvokeConfigApi(environment, aliases, configs).operations,
             **self._mappings.operations,
+            **self._urls.operations,
             **TagApi(functions, mappings, clock).operations,
         }
 
@@ -80,6 +87,10 @@ class FunctionsService:
     ) -> Mapping[str, Any] | None:
         """Return the policy of the function that a call invokes."""
         return self._policies.document_of(parameters, context) if operation == "Invoke" else None
+
+    def respond(self, request: Request, context: RequestContext, authorize: Authorize) -> Response:
+        """Return the response to a request for a function URL."""
+        return self._urls.respond(request, context, authorize)
 
     def start(self) -> None:
         self._versions.start()

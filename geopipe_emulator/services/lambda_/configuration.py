@@ -76,8 +76,8 @@ def changed(configuration: Configuration, request: Mapping[str, Any]) -> Configu
         # An empty Environment removes the variables.
         changes["environment"] = request["Environment"].get("Variables")
     if "DeadLetterConfig" in request:
-        # An empty ARN removes the queue.
-        changes["dead_letter_arn"] = _dead_letter_queue(request["DeadLetterConfig"].get("TargetArn") or "") or None
+        # An empty ARN removes the queue or topic.
+        changes["dead_letter_arn"] = request["DeadLetterConfig"].get("TargetArn") or None
     if request.get("EphemeralStorage"):
         changes["ephemeral_storage"] = request["EphemeralStorage"]["Size"]
     if request.get("LoggingConfig"):
@@ -87,12 +87,6 @@ def changed(configuration: Configuration, request: Mapping[str, Any]) -> Configu
     result = replace(configuration, **changes)
     _check(result)
     return result
-
-
-def _dead_letter_queue(arn: str) -> str:
-    if arn.split(":")[2:3] == ["sns"]:
-        raise ServiceError("NotImplemented", "A dead-letter topic is not emulated; use an SQS queue.", 501)
-    return arn
 
 
 def refuse_unsupported(request: Mapping[str, Any]) -> None:

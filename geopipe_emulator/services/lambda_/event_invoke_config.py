@@ -16,7 +16,7 @@ from .paging import page
 from .qualified import QualifiedStore
 
 # The services that can get a record, and the actions that the function's role needs for it.
-_ACTIONS = {"sqs": "SendMessage", "lambda": "InvokeFunction"}
+_ACTIONS = {"sqs": "SendMessage", "sns": "Publish", "lambda": "InvokeFunction"}
 _OUTCOMES = ("OnSuccess", "OnFailure")
 _PAGE = 50
 
@@ -118,7 +118,7 @@ class EventInvokeConfigApi:
         for arn in destinations.values():
             service = arn.split(":")[2] if arn.count(":") >= 5 else ""
             if service not in _ACTIONS:
-                message = f"A destination of {service or arn!r} is not emulated; use an SQS queue or a function."
+                message = f"A destination of {service or arn!r} is not emulated; use a queue, a topic or a function."
                 raise ServiceError("NotImplemented", message, 501)
             role = function.configuration.role if function else ""
             if self._environment.missing_permission(role, [(f"{service}:{_ACTIONS[service]}", arn)]):

@@ -129,10 +129,10 @@ class EventInvoker:
         self._send(event, function, destination, record, {})
 
     def _send_dead_letter(self, event: _Event) -> None:
-        """Send the event itself to the queue of the function's DeadLetterConfig, with AWS's attributes."""
+        """Send the event itself to the target of the function's DeadLetterConfig, with AWS's attributes."""
         function = self._aliases.find(event.name)
-        queue = function.configuration.dead_letter_arn if function else None
-        if function is None or queue is None:
+        target = function.configuration.dead_letter_arn if function else None
+        if function is None or target is None:
             return
         error = _readable(event.result.result.payload) if event.result else None
         message = error.get("errorMessage") if isinstance(error, dict) else None
@@ -141,7 +141,7 @@ class EventInvoker:
             "ErrorCode": {"DataType": "Number", "StringValue": "200" if event.result else "429"},
             "ErrorMessage": {"DataType": "String", "StringValue": str(message or "Rate Exceeded.")[:1024]},
         }
-        self._send(event, function, queue, event.payload.decode(), attributes)
+        self._send(event, function, target, event.payload.decode(), attributes)
 
     def _send(
         self, event: _Event, function: FunctionRecord, target: str, body: str, attributes: dict[str, Any]
@@ -154,6 +154,8 @@ class EventInvoker:
             if service == "sqs":
                 url = self._environment.client("sqs", region).get_queue_url(QueueName=target.split(":")[5])["QueueUrl"]
                 client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+            elif service == "sns":
+                client.publish(TopicArn=target, Message=body, MessageAttributes=attributes)
             else:
                 client.invoke(FunctionName=target, InvocationType="Event", Payload=body)
         except (ClientError, BotoCoreError) as error:

@@ -92,7 +92,7 @@ class FunctionApi:
         )
         check_size(function.package, function.layers)
         self._check_role(settings.role, context)
-        self._check_dead_letter_queue(settings)
+        self._check_dead_letter_target(settings)
         difference = runtime_for(settings.runtime).difference(settings.runtime)
         if difference:
             note(f"the function {key.name} asks for {settings.runtime} and runs on this machine's {difference}")
@@ -149,7 +149,7 @@ class FunctionApi:
     def update_configuration(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         function = self._named(request, context)
         settings = configuration.changed(function.configuration, request)
-        self._check_dead_letter_queue(settings)
+        self._check_dead_letter_target(settings)
         if request.get("Role"):
             self._check_role(request["Role"], context)
         changes: dict[str, Any] = {}
@@ -281,10 +281,14 @@ class FunctionApi:
     def _check_role(self, role: str, context: RequestContext) -> None:
         roles.check_assumable(role, context.account_id, self._environment.client("iam", context.region))
 
-    def _check_dead_letter_queue(self, settings: Configuration) -> None:
+    def _check_dead_letter_target(self, settings: Configuration) -> None:
         arn = settings.dead_letter_arn
-        if arn and self._environment.missing_permission(settings.role, [("sqs:SendMessage", arn)]):
-            raise _invalid("The provided execution role does not have permissions to call SendMessage on SQS")
+        if not arn:
+            return
+        action = "sns:Publish" if ":sns:" in arn else "sqs:SendMessage"
+        if self._environment.missing_permission(settings.role, [(action, arn)]):
+            service, _, name = action.partition(":")
+            raise _invalid(f"The provided execution role does not have permissions to call {name} on {service.upper()}")
 
     def _s3(self, context: RequestContext) -> Callable[[], Any]:
         return lambda: self._environment.client("s3", context.region)

@@ -17,8 +17,8 @@ from .names import LATEST, FunctionName
 from .qualified import QualifiedStore
 from .store import refuse_changed
 
-# They permit calls through function URLs, or by skills of Alexa, which are not emulated.
-_NOT_EMULATED = ("FunctionUrlAuthType", "InvokedViaFunctionUrl", "EventSourceToken")
+# It permits calls by skills of Alexa, which are not emulated.
+_NOT_EMULATED = ("EventSourceToken",)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class FunctionPolicyApi:
         for parameter in _NOT_EMULATED:
             if request.get(parameter):
                 raise ServiceError("InvalidParameterValueException", f"{parameter} is not emulated")
+        if request.get("FunctionUrlAuthType") and request["Action"] != "lambda:InvokeFunctionUrl":
+            message = "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"
+            raise ServiceError("InvalidParameterValueException", message)
         if name.qualifier == LATEST:
             message = f"We currently do not support adding policies for {LATEST}."
             raise ServiceError("InvalidParameterValueException", message)
@@ -107,6 +110,10 @@ def _statement(request: Mapping[str, Any], resource: str, context: RequestContex
         conditions.setdefault("StringEquals", {})["AWS:SourceAccount"] = request["SourceAccount"]
     if request.get("PrincipalOrgID"):
         conditions.setdefault("StringEquals", {})["aws:PrincipalOrgID"] = request["PrincipalOrgID"]
+    if request.get("FunctionUrlAuthType"):
+        conditions.setdefault("StringEquals", {})["lambda:FunctionUrlAuthType"] = request["FunctionUrlAuthType"]
+    if request.get("InvokedViaFunctionUrl"):
+        conditions["Bool"] = {"lambda:InvokedViaFunctionUrl": "true"}
     statement: dict[str, Any] = {
         "Sid": request["StatementId"],
         "Effect": "Allow",

@@ -34,6 +34,11 @@ class QualifiedStore(Generic[Value]):
         with self.lock:
             return {qualifier: value for (function, qualifier), value in self._values.items() if function == key}
 
+    def all(self) -> list[tuple[FunctionName, Value]]:
+        """Return everything, with the name that has it."""
+        with self.lock:
+            return [(FunctionName(key, None if q == LATEST else q), value) for (key, q), value in self._values.items()]
+
     def remove_deleted(self, name: FunctionName) -> None:
         """Forget a qualifier that was deleted; all of the function if the name has none."""
         for qualifier in [name.qualifier] if name.qualifier else list(self.of(name.key)):

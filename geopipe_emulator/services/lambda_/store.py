@@ -33,7 +33,7 @@ class Configuration:
     logging: Mapping[str, str] = field(default_factory=dict)
     tracing_mode: str = "PassThrough"
     kms_key_arn: str | None = None
-    # The queue for asynchronous invocations that fail.
+    # The queue or topic for asynchronous invocations that fail.
     dead_letter_arn: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Corrections of moto's S3: bucket policies, expected owners, names, tags and the defaults of new buckets.
+"""Corrections of moto's S3: bucket policies, notifications, expected owners, names, tags, defaults of new buckets.
 
 moto evaluates a policy without its conditions, so it never sees one: policies are kept and evaluated here.
 """
@@ -19,6 +19,8 @@ from .bucket_names import action_of, is_valid_bucket_name
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
+    from ..event_patches import EventPatches
+    from .notifier import S3Notifier
 
 # Parts of the names of operations that moto does not know. It would take such a request for another one.
 _MISTAKEN = (
@@ -42,12 +44,14 @@ _BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPol
 
 
 class S3Patch:
-    """The corrections of S3. The bucket policies are their only state; a deleted bucket takes its policy along."""
+    """The corrections of S3. The bucket policies and notifications are their only state; they end with the bucket."""
 
     service = "s3"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, events: EventPatches) -> None:
         self._account_id = settings.account_id
+        self._events = events
+        self._notifier: S3Notifier | None = None
         self._policies: dict[str, dict[str, Any]] = {}
 
     def handle(self, call: Call, forward: Forward) -> Response:
@@ -68,10 +72,26 @@ class S3Patch:
                 return self._respond_about_policy(call, bucket)
             case "DeleteBucket":
                 return self._delete_bucket(call, forward, bucket)
-        return forward(call)
+            case "PutBucketNotification" | "PutBucketNotificationConfiguration":
+                _require_bucket(call, bucket)
+                self._notifications.put(call, bucket, _backend(call).buckets[bucket].region_name)
+                return _empty(200)
+            case "GetBucketNotification" | "GetBucketNotificationConfiguration":
+                _require_bucket(call, bucket)
+                return _content("application/xml", self._notifications.get(bucket))
+        if self._notifier is None:
+            return forward(call)
+        return self._notifier.follow(call, forward, bucket, key, _backend(call).buckets.get(bucket))
 
     def stop(self) -> None:
-        """Nothing waits here."""
+        """Deliver no more events."""
+        self._events.stop()
+
+    @property
+    def _notifications(self) -> S3Notifier:
+        if self._notifier is None:
+            self._notifier = self._events.notifier()
+        return self._notifier
 
     def _create_bucket(self, call: Call, forward: Forward, bucket: str) -> Response:
         if not is_valid_bucket_name(bucket):
@@ -103,6 +123,8 @@ class S3Patch:
         response = forward(call)
         if response.status < 300:
             self._policies.pop(bucket, None)
+            if self._notifier is not None:
+                self._notifier.forget(bucket)
             if existing is not None:
                 _backend(call).tagger.delete_all_tags_for_resource(existing.arn)
         return response

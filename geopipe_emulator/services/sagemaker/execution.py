@@ -84,8 +84,10 @@ class PipelineExecution:
         max_parallel: int | None = None,
         selected: frozenset[str] | None = None,
         reused: Iterable[StepRun] = (),
+        on_change: Callable[[PipelineExecution, list[StepRun]], None] = lambda execution, runs: None,
     ) -> None:
         self.request = request
+        self._on_change = on_change
         self.changed = threading.Condition()
         self.created = self.modified = now()
         self.display_name = display_name or f"execution-{int(self.created.timestamp() * 1000)}"
@@ -260,6 +262,7 @@ class PipelineExecution:
 
     def _touch(self) -> None:
         self.modified = self._now()
+        self._on_change(self, list(self._runs.values()))
         self.changed.notify_all()
 
 

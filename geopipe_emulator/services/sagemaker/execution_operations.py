@@ -17,6 +17,7 @@ from .pipeline_operations import version_of
 from .requests import pipeline_arn, refuse_unsupported
 from .roles import require_assumable
 from .selection import StepSelection, select
+from .status_events import StatusEvents
 from .store import ClientToken, Pipeline, Store
 from .values import to_text
 
@@ -165,6 +166,7 @@ class ExecutionOperations:
             max_parallel=parallelism.get("MaxParallelExecutionSteps", pipeline.max_parallel),
             selected=selected,
             reused=selection.reused if selection else (),
+            on_change=StatusEvents(self._environment.emit).note,
         )
 
     def _selection(

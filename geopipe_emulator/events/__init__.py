@@ -1,0 +1,1 @@
+"""Delivers what happens in one service to another: notifications, events and schedules."""

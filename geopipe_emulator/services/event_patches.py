@@ -1,0 +1,143 @@
+"""What delivers events, imported and made when the first call needs it: few runs do, and it would delay every start."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ..http.request import Response
+from ..service import Environment, ServiceEvent
+
+if TYPE_CHECKING:
+    from ..events.agenda import Agenda
+    from ..events.delivery import Dispatcher
+    from ..events.timetable import Timetable
+    from ..gateway.call import Call, Forward, MotoPatch
+    from .events.bus import EventBus
+    from .events.moto_patch import EventsPatch
+    from .s3.notifier import S3Notifier
+    from .scheduler.moto_patch import SchedulerPatch
+    from .sns.moto_patch import SnsPatch
+
+Patch = TypeVar("Patch", bound="MotoPatch")
+
+
+class EventPatches:
+    """The parts that deliver, of which all services share one each."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._lock = threading.RLock()
+        self._is_stopped = False
+        self._events = LazyPatch("events", self._make_events, self._lock)
+        self._scheduler = LazyPatch("scheduler", self._make_scheduler, self._lock)
+        environment.emit = self._emit
+        environment.resume_schedules = self._resume
+
+    def lazy(self) -> list[MotoPatch]:
+        """Return the patches of EventBridge, Scheduler and SNS."""
+        return [self._events, self._scheduler, LazyPatch("sns", self._make_sns, self._lock)]
+
+    def notifier(self) -> S3Notifier:
+        """Return the notifier for buckets."""
+        with self._lock:
+            return self._notifier
+
+    def stop(self) -> None:
+        """End all schedules, and drop what is not delivered yet."""
+        with self._lock:
+            self._is_stopped = True
+            if "_agenda" in self.__dict__:
+                self._agenda.stop()
+
+    def _emit(self, event: ServiceEvent) -> None:
+        # Without moto's EventBridge there are no rules.
+        if "moto.events.models" in sys.modules:
+            with self._lock:
+                bus = self._bus
+            bus.emit(event)
+
+    def _resume(self) -> None:
+        """Run the schedules that moto has already: it keeps its state when the emulator's own parts are made again."""
+        if "moto.events.models" in sys.modules:
+            self._events.patch.resume()
+        if "moto.scheduler.models" in sys.modules:
+            self._scheduler.patch.resume()
+
+    def _make_events(self) -> EventsPatch:
+        from .events.moto_patch import EventsPatch
+
+        return EventsPatch(self._bus, self._timetable)
+
+    def _make_scheduler(self) -> SchedulerPatch:
+        from .scheduler.moto_patch import SchedulerPatch
+
+        return SchedulerPatch(self._environment, self._dispatcher, self._timetable)
+
+    def _make_sns(self) -> SnsPatch:
+        from .sns.moto_patch import SnsPatch
+
+        return SnsPatch(self._dispatcher)
+
+    @cached_property
+    def _notifier(self) -> S3Notifier:
+        from .s3.notifier import S3Notifier
+
+        return S3Notifier(self._environment, self._dispatcher)
+
+    @cached_property
+    def _agenda(self) -> Agenda:
+        from ..events.agenda import Agenda
+
+        agenda = Agenda()
+        if self._is_stopped:
+            agenda.stop()
+        return agenda
+
+    @cached_property
+    def _dispatcher(self) -> Dispatcher:
+        from ..events.delivery import Dispatcher
+
+        return Dispatcher(self._environment, self._agenda)
+
+    @cached_property
+    def _timetable(self) -> Timetable:
+        from ..events.timetable import Timetable
+
+        return Timetable(self._agenda, self._environment.settings.time_scale)
+
+    @cached_property
+    def _bus(self) -> EventBus:
+        from .events.bus import EventBus
+
+        return EventBus(self._environment.settings.account_id, self._dispatcher)
+
+
+class LazyPatch(Generic[Patch]):
+    """A moto patch that is made by the first call."""
+
+    def __init__(self, service: str, make: Callable[[], Patch], lock: threading.RLock) -> None:
+        self.service = service
+        self._make = make
+        self._lock = lock
+        self._patch: Patch | None = None
+
+    def handle(self, call: Call, forward: Forward) -> Response:
+        """Let the patch handle the call."""
+        return self.patch.handle(call, forward)
+
+    @property
+    def patch(self) -> Patch:
+        """The patch itself."""
+        with self._lock:
+            if self._patch is None:
+                self._patch = self._make()
+            return self._patch
+
+    def stop(self) -> None:
+        """Let every request of the patch return."""
+        if self._patch is not None:
+            self._patch.stop()

@@ -1,0 +1,1 @@
+"""Makes moto's EventBridge Scheduler run its schedules."""

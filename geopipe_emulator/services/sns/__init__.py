@@ -1,0 +1,1 @@
+"""Makes moto's SNS deliver: topics reach functions and queues."""
