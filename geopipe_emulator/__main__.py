@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.exit_with_stdin:
         hide_notes()
         threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
+    else:
+        server.console.announce()
     server.start()
     server.warm_up()
     end.wait()

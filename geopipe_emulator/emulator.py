@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .console import Console
 from .service import Environment, Service
 from .settings import Settings
 
@@ -59,6 +60,12 @@ class EmulatorServer:
         self._lock = threading.Lock()
         self._socket = socket.create_server((LOOPBACK, port), backlog=256)
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
+        self.console = Console(
+            self.url,
+            lambda: self.environment,
+            lambda: {service.name: service for service in self._services},
+            is_readable=not access_key_id,
+        )
 
     @property
     def environment(self) -> Environment:
@@ -86,7 +93,7 @@ class EmulatorServer:
 
         self._moto = MotoHandler(self.settings.account_id)
         access = AccessKeyCheck(self._access_key_id) if self._access_key_id else None
-        self.gateway = Gateway(self.settings, self._moto, access, self.reset)
+        self.gateway = Gateway(self.settings, self._moto, access, self.reset, self.console)
         self._install()
         app: Any = self.gateway
         for wrap in self._middleware:

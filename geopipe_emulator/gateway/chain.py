@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any
 
 from ..authorization.authorizer import Authorizer
+from ..console import PATH as CONSOLE_PATH
+from ..console import Console
 from ..http.errors import ClientGone, MalformedRequestError
 from ..http.request import Environ, Request, Response, json_response
 from ..messages import warn
@@ -50,6 +52,7 @@ class Gateway:
         moto: MotoHandler,
         access: AccessKeyCheck | None = None,
         reset: Callable[[], None] | None = None,
+        console: Console | None = None,
     ) -> None:
         self.arrivals = Arrivals()
         self.call_log = CallLog()
@@ -57,6 +60,7 @@ class Gateway:
         self._settings = settings
         self._moto = moto
         self._access = access
+        self._console = console
         self._control = Control(settings, self.call_log, self.arrivals, self.faults, reset)
         self._services: dict[str, Service] = {}
         self._wires: dict[str, WireProtocol] = {}
@@ -86,6 +90,9 @@ class Gateway:
 
     def respond(self, request: Request) -> Response:
         """The response to any request. Raises ClientGone when the client left in the middle of it."""
+        # For browsers, with its own checks. No bucket has such a name.
+        if self._console is not None and f"{request.path}/".startswith(f"{CONSOLE_PATH}/"):
+            return self._console.respond(request)
         if is_from_a_browser(request):
             return json_response({"message": "The emulator does not serve web pages."}, 403)
         scope = read_scope(request)

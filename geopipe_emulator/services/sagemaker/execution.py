@@ -14,7 +14,7 @@ from typing import Any
 from ...protocol.errors import ServiceError
 from .definition import Definition, StepDefinition
 from .steps.base import Activity, StepResult
-from .values import ResolutionScope
+from .values import ResolutionScope, resolve
 
 FAILED_TEXT = "Step failure: One or multiple steps failed."
 Now = Callable[[], datetime]
@@ -63,6 +63,8 @@ class StepRun:
     # The execution whose run of the step stands in for this one: by the cache, or because the step was not selected.
     cache_source: str = ""
     selected_from: str = ""
+    # The id of the invocation of a Lambda step that has ended.
+    request_id: str = ""
     activity: Activity | None = None
 
     @property
@@ -112,6 +114,15 @@ class PipelineExecution:
         with self.changed:
             return sorted((replace(run) for run in self._runs.values()), key=lambda run: run.number)
 
+    def arguments(self, run: StepRun) -> Any:
+        """Return the arguments of a step that has started, as it got them. Raises ExpressionError.
+
+        Nothing keeps them: they follow from what the step refers to. Objects in S3 are not read again.
+        """
+        with self.changed:
+            scope = self._scope(run.started)
+        return resolve(run.step.body.get("Arguments", {}), scope)
+
     def advance(self) -> list[StepRun]:
         """Start what can start. The caller runs the activities of the returned steps."""
         with self.changed:
@@ -148,7 +159,7 @@ class PipelineExecution:
             run.reason, run.outputs, run.timed_out = result.reason, dict(result.outputs), result.timed_out
             run.outcome = result.outcome
             run.properties, run.property_files = result.properties, result.property_files
-            run.cache_source = result.cache_source
+            run.cache_source, run.request_id = result.cache_source, result.request_id
             return self._advance()
 
     def stop(self) -> list[StepRun]:
