@@ -51,7 +51,7 @@ fuzz: $(VENV)/.dev  ## try 10,000 configurations and events, 2,000 CSV files and
 crash-test: kill-test
 storm-test: fault-test
 
-browser-test: $(VENV)/.dev  ## open the report in headless Chromium; needs chromium and chromium-driver
+browser-test: $(VENV)/.dev  ## open report and console in headless Chromium; needs chromium and chromium-driver
 	$(BIN)/python -m pytest -rs tests/browser --screenshots build/screenshots
 
 pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-liberation

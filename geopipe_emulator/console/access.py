@@ -19,7 +19,6 @@ import hmac
 import os
 import threading
 from collections import deque
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from ..http.request import Request
@@ -91,6 +90,9 @@ class ConsoleAccess:
 
     def session(self, request: Request) -> str:
         """Return the session that the request's cookie names; "" without one."""
+        # Imported late: most emulators never meet a browser.
+        from http.cookies import CookieError, SimpleCookie
+
         try:
             morsel = SimpleCookie(request.header("Cookie")).get(self._cookie)
         except CookieError:

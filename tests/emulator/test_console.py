@@ -275,6 +275,7 @@ def test_a_callback_is_answered_with_its_outputs(account: ConsoleAccount, browse
     eventually(lambda: account.status(arn) == "Succeeded")
     page = browser.get(page_of(arn)).text
     assert "s3://bucket/&lt;img" in page and "<img" not in page
+    assert 'href="/_console/us-west-2/buckets/bucket?prefix=%3Cimg' in page
     # Twice is once: the second form is out of date.
     answer = browser.post(page_of(arn), form)
     assert answer.status == 409 and "no longer waits" in answer.message()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ _SECONDS_UNTIL_COMPLETE = 3.0
 # A wider drawing does not leave enough room for the steps next to it.
 _NARROW = 430
 _JOB_LOGS = {"ProcessingJob": "/aws/sagemaker/ProcessingJobs", "TrainingJob": "/aws/sagemaker/TrainingJobs"}
+
+_S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{2,62})(?:/(.*))?")
 
 Fields = dict[str, Any]
 
@@ -204,14 +207,19 @@ def _values(values: Any) -> list[Fields]:
 
 
 def _value(name: str, value: Any) -> Fields:
-    """One argument, output or parameter as text, without secrets; `is_long` is for a block of its own."""
+    """One argument, output or parameter as text, without secrets.
+
+    `is_long` is for a block of its own, and `place` is the bucket and the prefix of an S3 URI.
+    """
     if value and isinstance(value, str) and is_secret(name):
         text = MASK
     elif isinstance(value, str):
         text = show(value)
     else:
         text = json.dumps(mask(value), indent=2, ensure_ascii=False, default=str)
-    return {"name": name, "text": text, "is_long": "\n" in text or len(text) > 300}
+    uri = _S3_URI.fullmatch(text)
+    place = (uri[1], uri[2] or "") if uri else None
+    return {"name": name, "text": text, "is_long": "\n" in text or len(text) > 300, "place": place}
 
 
 def _function_name(metadata: Fields) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ...services.sqs.peek import QueuedMessage, QueueView, read_queues, take_message
+from ...services.sqs.peek import QueuedMessage, QueueView, read_queue, read_queues, take_message
 from ..api import AccountApi
 from ..masking import MASK, is_secret, show
 from ..page import ActionError, ConsolePage, NoPageError
@@ -26,7 +27,7 @@ _SHOWN_ATTRIBUTES = (
 
 def dead_letters(api: AccountApi) -> list[QueueView]:
     """Return the dead-letter queues that have messages."""
-    return [queue for queue in _queues(api) if queue.sources and queue.messages]
+    return [queue for queue in _queues(api) if queue.sources and queue.length]
 
 
 def queues(api: AccountApi, names: tuple[str, ...], query: Mapping[str, str]) -> ConsolePage:
@@ -38,23 +39,22 @@ def queues(api: AccountApi, names: tuple[str, ...], query: Mapping[str, str]) ->
 
 def queue(api: AccountApi, names: tuple[str, ...], query: Mapping[str, str]) -> ConsolePage:
     view = _queue(api, names[0])
-    shown = view.messages[:_MOST_MESSAGES]
     values = {
         "queue": view,
         "consumers": _consumers(api).get(view.arn, []),
-        "messages": [_fields(message) for message in shown],
-        "hidden": len(view.messages) - len(shown),
+        "messages": [_fields(message) for message in view.messages],
+        "hidden": view.length - len(view.messages),
         "attributes": [(name, str(view.attributes[name])) for name in _SHOWN_ATTRIBUTES if view.attributes.get(name)],
     }
     return ConsolePage("queue.html.j2", "queues", view.name, values)
 
 
 def _queues(api: AccountApi) -> list[QueueView]:
-    return read_queues(api.account_id, api.region, api.environment.endpoint_url)
+    return read_queues(api.account_id, api.region)
 
 
-def _queue(api: AccountApi, name: str) -> QueueView:
-    found = next((view for view in _queues(api) if view.name == name), None)
+def _queue(api: AccountApi, name: str, most: int = _MOST_MESSAGES) -> QueueView:
+    found = read_queue(api.account_id, api.region, name, most)
     if found is None:
         raise NoPageError(f"There is no queue {name} in {api.region}.")
     return found
@@ -87,7 +87,7 @@ def _fields(message: QueuedMessage) -> dict[str, Any]:
 
 def redrive(api: AccountApi, names: tuple[str, ...], form: Mapping[str, str]) -> None:
     """Send a message of a dead-letter queue, or all that wait there, to the queue from which they came."""
-    view = _queue(api, names[0])
+    view = _queue(api, names[0], most=sys.maxsize)
     target = form.get("target", "")
     if target not in view.sources:
         raise ActionError(f"{view.name} is not the dead-letter queue of a queue {target}.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,24 +30,34 @@ class QueuedMessage:
 
 @dataclass(frozen=True)
 class QueueView:
-    """One queue, its messages from oldest to newest, and the names of the queues at both ends of its redrive policy."""
+    """One queue: its attributes, how many messages are in each state, and the first of them with their content.
+
+    `dead_letter_queue` and `sources` are the names of the queues at both ends of a redrive policy.
+    """
 
     name: str
-    url: str
     arn: str
+    counts: Mapping[str, int]
     messages: tuple[QueuedMessage, ...]
     attributes: Mapping[str, Any]
     dead_letter_queue: str
     sources: tuple[str, ...]
 
-    def count(self, state: str) -> int:
-        return sum(message.state == state for message in self.messages)
+    @property
+    def length(self) -> int:
+        return sum(self.counts.values())
 
 
-def read_queues(account_id: str, region: str, endpoint_url: str) -> list[QueueView]:
-    """Return all queues of a region, by name. `endpoint_url` is part of their URLs."""
+def read_queues(account_id: str, region: str) -> list[QueueView]:
+    """Return all queues of a region, by name, without the content of their messages and without attributes."""
     queues = list(_queues(account_id, region).values())
-    return sorted((_view(queue, queues, endpoint_url) for queue in queues), key=lambda view: view.name)
+    return sorted((_view(queue, queues, 0) for queue in queues), key=lambda view: view.name)
+
+
+def read_queue(account_id: str, region: str, name: str, most: int) -> QueueView | None:
+    """Return a queue with its first messages, at most `most`; None if there is no such queue."""
+    queues = _queues(account_id, region)
+    return _view(queues[name], list(queues.values()), most) if name in queues else None
 
 
 def take_message(account_id: str, region: str, queue_name: str, message_id: str) -> dict[str, Any] | None:
@@ -81,27 +92,32 @@ def _queues(account_id: str, region: str) -> Any:
     return sqs_backends[account_id][region].queues
 
 
-def _view(queue: Any, queues: list[Any], endpoint_url: str) -> QueueView:
-    target = queue.dead_letter_queue
+def _view(queue: Any, queues: list[Any], most: int) -> QueueView:
+    target, now, messages = queue.dead_letter_queue, time.time(), list(queue._messages)
     return QueueView(
         queue.name,
-        f"{endpoint_url}/{queue.account_id}/{queue.name}",
         queue.queue_arn,
-        tuple(_message(message) for message in list(queue._messages)),
-        dict(queue.attributes),
+        Counter(_state(message, now) for message in messages),
+        tuple(_message(message, now) for message in messages[:most]),
+        # moto counts all messages for these.
+        dict(queue.attributes) if most else {},
         target.name if target is not None else "",
         tuple(sorted(other.name for other in queues if other.dead_letter_queue is queue)),
     )
 
 
-def _message(message: Any) -> QueuedMessage:
-    now = time.time()
+def _state(message: Any, now: float) -> str:
+    if message.delayed_until / 1000 > now:
+        return "delayed"
+    return "in flight" if message.visible_at / 1000 > now else "waiting"
+
+
+def _message(message: Any, now: float) -> QueuedMessage:
     shown_at = max(message.delayed_until, message.visible_at) / 1000
-    state = "waiting" if shown_at <= now else "delayed" if message.delayed_until / 1000 > now else "in flight"
     return QueuedMessage(
         message.id,
         str(message.body),
-        state,
+        _state(message, now),
         (message.sent_timestamp or 0) / 1000,
         shown_at if shown_at > now else 0.0,
         message.approximate_receive_count,
