@@ -10,18 +10,19 @@ must serve a browser, so it checks more:
 The cookie comes from a token in the URL that the emulator prints. It works once: an address in the history or in a
 screenshot gives nothing. Browsers send cookies to every port of a host, so the cookie's name contains the port, and the
 checks of Origin do not rely on it.
+
+Each start of an emulator imports this module before it listens, so what it needs for a browser is imported late.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import threading
 from collections import deque
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from ..http.request import Request
+if TYPE_CHECKING:
+    from ..http.request import Request
 
 PATH = "/_console"
 _MOST_SESSIONS = 32
@@ -36,7 +37,7 @@ class ConsoleAccess:
         self._is_readable = is_readable
         # Whether addresses are printed: a command that starts an emulator for itself shows none.
         self.is_announced = False
-        port = urlsplit(url).port
+        port = url.rpartition(":")[2]
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
         self._cookie = f"geopipe_console_{port}"
         self._tokens: deque[str] = deque(maxlen=_MOST_TOKENS)
@@ -73,7 +74,7 @@ class ConsoleAccess:
         session = self.session(request)
         if not session:
             return "This browser may only read. To change something, open the address that the emulator printed."
-        if not hmac.compare_digest(form_token.encode("utf-8", "replace"), self.form_token(session).encode()):
+        if not _is_same(form_token, self.form_token(session)):
             return "The form is not one of this session. Reload the page and try again."
         return ""
 
@@ -81,7 +82,7 @@ class ConsoleAccess:
         """Return the header of a new session's cookie for an unused token; "" for any other token."""
         with self._lock:
             for known in self._tokens:
-                if hmac.compare_digest(known.encode(), token.encode("utf-8", "replace")):
+                if _is_same(known, token):
                     self._tokens.remove(known)
                     session = os.urandom(24).hex()
                     self._sessions.append(session)
@@ -90,17 +91,21 @@ class ConsoleAccess:
 
     def session(self, request: Request) -> str:
         """Return the session that the request's cookie names; "" without one."""
-        # Imported late: most emulators never meet a browser.
-        from http.cookies import CookieError, SimpleCookie
-
-        try:
-            morsel = SimpleCookie(request.header("Cookie")).get(self._cookie)
-        except CookieError:
-            return ""
-        value = (morsel.value if morsel else "").encode("utf-8", "replace")
+        # Python's parser stops at a value that it does not know, and other programs on this host have cookies, too.
+        pairs = dict(pair.strip().partition("=")[::2] for pair in request.header("Cookie").split(";"))
+        value = pairs.get(self._cookie, "")
         with self._lock:
-            return next((known for known in self._sessions if hmac.compare_digest(known.encode(), value)), "")
+            return next((known for known in self._sessions if _is_same(known, value)), "")
 
     def form_token(self, session: str) -> str:
         """Return the token that the forms of a session contain."""
-        return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest() if session else ""
+        import hmac
+
+        return hmac.new(session.encode(), b"form", "sha256").hexdigest() if session else ""
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Compare in a time that says nothing about the texts."""
+    import hmac
+
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

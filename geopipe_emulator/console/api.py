@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from botocore.exceptions import ClientError
 
 from ..gateway.chain import partition_of
+from ..protocol.errors import ServiceError
 from ..service import Environment, RequestContext, Service
 
 Found = TypeVar("Found")
@@ -35,7 +36,12 @@ class AccountApi:
 
     def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Return the output of an operation of a service of ours. Raises ServiceError."""
-        return self._services[service].operations[operation](parameters, self._context)
+        return self._service(service).operations[operation](parameters, self._context)
+
+    def _service(self, name: str) -> Service:
+        if name not in self._services:
+            raise ServiceError("ServiceUnavailable", "The emulator is being reset. Try again in a moment.", 503)
+        return self._services[name]
 
     def read_all(self, service: str, operation: str, member: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield the entries of all pages of a list of a service of ours."""
@@ -70,7 +76,7 @@ class AccountApi:
     @cached_property
     def pipelines(self) -> Any:
         """The store of the pipelines, for what no operation says."""
-        return cast(Any, self._services["sagemaker"]).store
+        return cast(Any, self._service("sagemaker")).store
 
 
 def error_code(error: ClientError) -> str:

@@ -311,7 +311,8 @@ def _status_and_words(problem: Exception) -> tuple[int, str]:
     if isinstance(problem, ActionError):
         return 409, str(problem)
     if isinstance(problem, ServiceError):
-        return (404 if "NotFound" in problem.code else 400), mask_text(str(problem))
+        status = 404 if "NotFound" in problem.code else problem.status
+        return status, mask_text(str(problem))
     if isinstance(problem, ClientError):
         status = 404 if error_code(problem).startswith(("NoSuch", "ResourceNotFound", "404")) else 409
         error = problem.response.get("Error", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,8 +77,8 @@ class Browser:
         answer = self.get(address.removeprefix(self.url))
         assert answer.status == 303, answer.text
         self.cookie = answer.headers["set-cookie"].partition(";")[0]
-        page = self.get(f"{REGION}/queues/callbacks-dead").text
-        self.form_token = re.findall(r'name="form_token" value="(\w+)"', page)[0]
+        found = re.search(r'name="form_token" value="(\w+)"', self.get(f"{REGION}/queues/callbacks-dead").text)
+        self.form_token = found[1] if found else ""
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +257,7 @@ def test_a_required_access_key_also_closes_the_pages() -> None:
     assert not access.may_read(Request(environ))
     cookie = access.exchange(access.new_address().partition("token=")[2]).partition(";")[0]
     assert access.may_read(Request(environ | {"HTTP_COOKIE": f"other=1; {cookie}"}))
+    assert access.may_read(Request(environ | {"HTTP_COOKIE": f'json={{"a": [1, "b"]}}; @=;{cookie};'}))
     assert not access.may_read(Request(environ | {"HTTP_COOKIE": cookie.upper()}))
 
 
@@ -368,6 +370,40 @@ def test_an_open_page_follows(account: ConsoleAccount, events: http.client.HTTPR
     kind, content = next_event(events)
     assert kind == "main" and "news &lt;img" in content["main"] and "<html" not in content["main"]
     sqs.delete_queue(QueueUrl=url)
+
+
+def test_a_closed_page_leaves_no_thread(account: ConsoleAccount, reader: Browser) -> None:
+    before = set(threading.enumerate())
+    parts = urlsplit(reader.url)
+    responses = []
+    for _ in range(5):
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 0, timeout=60)
+        connection.request("GET", f"/_console/live?page={REGION}/queues")
+        responses.append(connection.getresponse())
+        assert next_event(responses[-1])[0] == "main"
+    threads = [thread for thread in set(threading.enumerate()) - before if thread.name == "connection"]
+    assert len(threads) >= 5
+    for response in responses:
+        response.close()
+    eventually(lambda: not any(thread.is_alive() for thread in threads), what="the end of the threads")
+
+
+def test_a_reset_empties_an_open_page(start_emulator: StartEmulator) -> None:
+    server = start_emulator(Settings(account_id="200000000074"), None).server
+    browser = Browser(server.url)
+    browser.sign_in(server.console.access.new_address())
+    sqs = server.environment.client("sqs")
+    sqs.create_queue(QueueName="before")
+    assert "before" in browser.get(f"{REGION}/queues").text
+    # While it is being reset, its services are not there.
+    services, server._services = server._services, []
+    answer = browser.get(f"{REGION}/")
+    assert answer.status == 503 and "being reset" in answer.message()
+    server._services = services
+    server.reset()
+    assert "No queue in us-west-2" in browser.get(f"{REGION}/queues").text
+    # The session outlives the reset.
+    assert "This browser may stop" in browser.get(f"{REGION}/queues").text
 
 
 def test_the_graph_puts_each_step_below_what_it_waits_for() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -9,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from ...protocol.errors import ServiceError
 from ...services.sagemaker.inspection import InspectedStep, inspect_execution
 from ..api import AccountApi
 from ..graph import BOX, lay_out
@@ -35,7 +37,8 @@ def overview(api: AccountApi, names: tuple[str, ...], query: Mapping[str, str]) 
     pipelines = api.read("sagemaker", "ListPipelines", MaxResults=_MOST_PIPELINES)["PipelineSummaries"]
     executions: list[Fields] = []
     for pipeline in pipelines:
-        executions += _executions(api, pipeline["PipelineName"])[0]
+        with contextlib.suppress(ServiceError):  # deleted since
+            executions += _executions(api, pipeline["PipelineName"])[0]
     executions.sort(key=lambda execution: execution["started"], reverse=True)
     executions = executions[:_MOST_EXECUTIONS]
     values = {
