@@ -166,7 +166,7 @@ def _step(api: AccountApi, arn: str, step: InspectedStep, listed: Fields | None)
         "description": step.description,
         "after": step.dependencies,
         "arguments": _values(step.arguments),
-        "is_resolved": step.is_resolved,
+        "written": _written(step),
         "declared": list(step.outputs.items()),
         "status": NOT_STARTED,
         "seconds": None,
@@ -176,6 +176,7 @@ def _step(api: AccountApi, arn: str, step: InspectedStep, listed: Fields | None)
         "queue": "",
         "function": "",
         "reason": "",
+        "outcome": "",
         "attempt": 1,
         "lines": [],
     }
@@ -195,12 +196,25 @@ def _step(api: AccountApi, arn: str, step: InspectedStep, listed: Fields | None)
         "facts": _values(shown),
         "queue": callback_queue.rpartition("/")[2],
         "function": _function_name(metadata),
+        "outcome": metadata.get("Condition", {}).get("Outcome", ""),
         "reason": show(listed.get("FailureReason", "")),
         "attempt": listed["AttemptCount"],
         "cached": listed.get("CacheHitResult", {}).get("SourcePipelineExecutionArn", ""),
         "selected": listed.get("SelectiveExecutionResult", {}).get("SourcePipelineExecutionArn", ""),
         "lines": _lines(api, arn, listed, step.request_id),
     }
+
+
+def _written(step: InspectedStep) -> str:
+    """Return which arguments are shown as the definition has them."""
+    if not step.unresolved:
+        return ""
+    names = [name for name in step.arguments if name in step.unresolved]
+    return (
+        "as the definition has them"
+        if len(names) == len(step.arguments)
+        else f"{', '.join(names)} as in the definition"
+    )
 
 
 def _values(values: Any) -> list[Fields]:

@@ -14,7 +14,7 @@ from typing import Any
 from ...protocol.errors import ServiceError
 from .definition import Definition, StepDefinition
 from .steps.base import Activity, StepResult
-from .values import ResolutionScope, resolve
+from .values import ResolutionScope
 
 FAILED_TEXT = "Step failure: One or multiple steps failed."
 Now = Callable[[], datetime]
@@ -114,14 +114,10 @@ class PipelineExecution:
         with self.changed:
             return sorted((replace(run) for run in self._runs.values()), key=lambda run: run.number)
 
-    def arguments(self, run: StepRun) -> Any:
-        """Return the arguments of a step that has started, as it got them. Raises ExpressionError.
-
-        Nothing keeps them: they follow from what the step refers to. Objects in S3 are not read again.
-        """
+    def scope_of(self, run: StepRun) -> ResolutionScope:
+        """Return what the arguments of a step that has started refer to."""
         with self.changed:
-            scope = self._scope(run.started)
-        return resolve(run.step.body.get("Arguments", {}), scope)
+            return self._scope(run.started)
 
     def advance(self) -> list[StepRun]:
         """Start what can start. The caller runs the activities of the returned steps."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .store import Store
-from .values import ExpressionError
+from .values import ExpressionError, resolve
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class InspectedStep:
 
     - `dependencies` are the names of the steps that it waits for, in the order of the definition.
     - `outputs` are the declared output parameters, by name with their types.
-    - `arguments` are resolved if `is_resolved`; otherwise they are as the definition has them.
+    - `arguments` are those that the step got. Nothing keeps them: they follow from what the step refers to. Those in
+      `unresolved` are as the definition has them: the step has not started, or they are read from an object in S3.
     - `request_id` is the id of the invocation of a Lambda step that has ended.
     """
 
@@ -26,8 +27,8 @@ class InspectedStep:
     description: str
     dependencies: tuple[str, ...]
     outputs: Mapping[str, str]
-    arguments: Any
-    is_resolved: bool
+    arguments: Mapping[str, Any]
+    unresolved: frozenset[str]
     request_id: str
 
 
@@ -38,10 +39,15 @@ def inspect_execution(store: Store, arn: str) -> list[InspectedStep]:
     steps = execution.request.definition.steps
     inspected = []
     for step in steps:
-        arguments, is_resolved = step.body.get("Arguments", {}), False
+        written = step.body.get("Arguments")
+        arguments = dict(written) if isinstance(written, dict) else {}
+        unresolved = set(arguments)
         if step.name in runs:
-            with contextlib.suppress(ExpressionError):
-                arguments, is_resolved = execution.arguments(runs[step.name]), True
+            scope = execution.scope_of(runs[step.name])
+            for name, value in arguments.items():
+                with contextlib.suppress(ExpressionError):
+                    arguments[name] = resolve(value, scope)
+                    unresolved.discard(name)
         inspected.append(
             InspectedStep(
                 step.name,
@@ -50,7 +56,7 @@ def inspect_execution(store: Store, arn: str) -> list[InspectedStep]:
                 tuple(other.name for other in steps if other.name in step.dependencies),
                 step.outputs,
                 arguments,
-                is_resolved,
+                frozenset(unresolved),
                 runs[step.name].request_id if step.name in runs else "",
             )
         )
