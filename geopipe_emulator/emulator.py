@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .console import Console
 from .service import Environment, Service
 from .settings import Settings
 
@@ -60,6 +59,8 @@ class EmulatorServer:
         self._lock = threading.Lock()
         self._socket = socket.create_server((LOOPBACK, port), backlog=256)
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
+        from .console import Console
+
         self.console = Console(
             self.url,
             lambda: self.environment,
@@ -93,8 +94,9 @@ class EmulatorServer:
 
         self._moto = MotoHandler(self.settings.account_id)
         access = AccessKeyCheck(self._access_key_id) if self._access_key_id else None
-        self.gateway = Gateway(self.settings, self._moto, access, self.reset, self.console)
+        self.gateway = Gateway(self.settings, self._moto, access, self.reset)
         self._install()
+        self.gateway.console = self.console
         app: Any = self.gateway
         for wrap in self._middleware:
             app = wrap(app)

@@ -52,7 +52,6 @@ class Gateway:
         moto: MotoHandler,
         access: AccessKeyCheck | None = None,
         reset: Callable[[], None] | None = None,
-        console: Console | None = None,
     ) -> None:
         self.arrivals = Arrivals()
         self.call_log = CallLog()
@@ -60,12 +59,12 @@ class Gateway:
         self._settings = settings
         self._moto = moto
         self._access = access
-        self._console = console
         self._control = Control(settings, self.call_log, self.arrivals, self.faults, reset)
         self._services: dict[str, Service] = {}
         self._wires: dict[str, WireProtocol] = {}
         self._s3_router: RestRouter | None = None
         self._chain: Forward = moto.handle
+        self.console: Console | None = None
 
     def install(self, services: Sequence[Service], authorizer: Authorizer, patches: Sequence[MotoPatch] = ()) -> None:
         """Put services, authorization and corrections of moto in place of those before."""
@@ -91,8 +90,8 @@ class Gateway:
     def respond(self, request: Request) -> Response:
         """The response to any request. Raises ClientGone when the client left in the middle of it."""
         # For browsers, with its own checks. No bucket has such a name.
-        if self._console is not None and f"{request.path}/".startswith(f"{CONSOLE_PATH}/"):
-            return self._console.respond(request)
+        if self.console is not None and f"{request.path}/".startswith(f"{CONSOLE_PATH}/"):
+            return self.console.respond(request)
         if is_from_a_browser(request):
             return json_response({"message": "The emulator does not serve web pages."}, 403)
         scope = read_scope(request)
