@@ -96,10 +96,10 @@ class EmulatorServer:
         access = AccessKeyCheck(self._access_key_id) if self._access_key_id else None
         self.gateway = Gateway(self.settings, self._moto, access, self.reset)
         self._install()
-        self.gateway.console = self.console
         app: Any = self.gateway
         for wrap in self._middleware:
             app = wrap(app)
+        self.gateway.console = self.console
         is_allowed = self._is_allowed or (lambda client: not is_foreign(client))
         self._listener = Listener(self._socket, app, is_allowed, self._verbose)
         threading.Thread(target=self._listener.serve_forever, name="emulator", daemon=True).start()
