@@ -54,7 +54,7 @@ aws-test: $(VENV)/.dev  ## record how AWS answers, on the account of CONFIG=conf
 crash-test: kill-test
 storm-test: fault-test
 
-browser-test: $(VENV)/.dev  ## open the report in headless Chromium; needs chromium and chromium-driver
+browser-test: $(VENV)/.dev  ## open report and console in headless Chromium; needs chromium and chromium-driver
 	$(BIN)/python -m pytest -rs tests/browser --screenshots build/screenshots
 
 pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-liberation

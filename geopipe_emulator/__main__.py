@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     if not _print_url(server.url):
         return 1
+    if not options.exit_with_stdin:
+        server.console.announce()
     if options.exit_with_stdin:
         hide_notes()
         threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()

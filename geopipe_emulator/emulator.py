@@ -59,6 +59,14 @@ class EmulatorServer:
         self._lock = threading.Lock()
         self._socket = socket.create_server((LOOPBACK, port), backlog=256)
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
+        from .console import Console
+
+        self.console = Console(
+            self.url,
+            lambda: self.environment,
+            lambda: {service.name: service for service in self._services},
+            is_readable=not access_key_id,
+        )
 
     @property
     def environment(self) -> Environment:
@@ -91,6 +99,7 @@ class EmulatorServer:
         app: Any = self.gateway
         for wrap in self._middleware:
             app = wrap(app)
+        self.gateway.console = self.console
         is_allowed = self._is_allowed or (lambda client: not is_foreign(client))
         self._listener = Listener(self._socket, app, is_allowed, self._verbose)
         threading.Thread(target=self._listener.serve_forever, name="emulator", daemon=True).start()

@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any
 
 from ..authorization.authorizer import Authorizer
+from ..console import PATH as CONSOLE_PATH
+from ..console import Console
 from ..http.errors import ClientGone, MalformedRequestError
 from ..http.request import Environ, Request, Response, json_response
 from ..messages import warn
@@ -63,6 +65,7 @@ class Gateway:
         self._wires: dict[str, WireProtocol] = {}
         self._rest_routers: dict[str, RestRouter | None] = {}
         self._chain: Forward = moto.handle
+        self.console: Console | None = None
 
     def install(self, services: Sequence[Service], authorizer: Authorizer, patches: Sequence[MotoPatch] = ()) -> None:
         """Put services, authorization and corrections of moto in place of those before."""
@@ -89,6 +92,9 @@ class Gateway:
 
     def respond(self, request: Request) -> Response:
         """The response to any request. Raises ClientGone when the client left in the middle of it."""
+        # For browsers, with its own checks. No bucket has such a name.
+        if self.console is not None and f"{request.path}/".startswith(f"{CONSOLE_PATH}/"):
+            return self.console.respond(request)
         path_owner = next((each for each in self._path_owners if request.path.startswith(each.path)), None)
         if is_from_a_browser(request) and not (path_owner and has_own_host(request)):
             return json_response({"message": "The emulator does not serve web pages."}, 403)

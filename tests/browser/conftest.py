@@ -1,4 +1,4 @@
-"""A browser for the report's page. These tests run only where their folder is named: they need Chromium.
+"""Browsers for our pages. These tests run only where their folder is named: they need Chromium.
 
 On Debian and Ubuntu: `apt install chromium chromium-driver`, and the extra `browser` for what drives it.
 """
@@ -21,7 +21,7 @@ WANTED = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", type=Path, help="a folder for pictures of the report's page")
+    parser.addoption("--screenshots", type=Path, help="a folder for pictures of the pages")
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -39,11 +39,21 @@ def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """One browser for all tests, without network; nothing of it stays."""
+    yield from _start(tmp_path_factory.mktemp("profile"), network=False)
+
+
+@pytest.fixture(scope="session")
+def loopback_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """One browser for all tests that reaches this machine only."""
+    yield from _start(tmp_path_factory.mktemp("profile"), network=True)
+
+
+def _start(profile: Path, network: bool) -> Iterator[object]:
     missing = [name for name, find in WANTED.items() if not find()]
     if missing:
         pytest.skip(f"the browser tests need {', '.join(missing)}; see {Path(__file__).name}")
     from tests.support.chromium_page import start
 
-    driver = start(tmp_path_factory.mktemp("profile"))
+    driver = start(profile, network)
     yield driver
     driver.quit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ from geopipe_emulator.service import Environment
 from geopipe_emulator.settings import Settings
 from tests.support.emulator_endpoint import Emulator, StartEmulator
 from tests.support.paths import ROOT
+from tests.support.wait import eventually
 
 # Variables of the user's environment that must not matter.
 HOSTILE = {
@@ -91,6 +93,28 @@ def test_a_process_serves_and_ends_with_its_parents_pipe(processes: list[subproc
     assert process.stdout.read() == ""
     assert process.stderr is not None
     assert process.stderr.read() == ""
+
+
+def test_a_standing_one_prints_the_address_of_its_console(processes: list[subprocess.Popen[str]]) -> None:
+    process = launch()
+    processes.append(process)
+    url = url_of(process)
+    assert process.stderr is not None
+    address = process.stderr.readline().rpartition("console: ")[2].strip()
+    assert address.startswith(f"{url}/_console/?token=")
+    assert b"Executions" in get(address)
+    # The page offers to print another one, which works as the first one did.
+    request = urllib.request.Request(f"{url}/_console/print-address", b"", {"Origin": url}, method="POST")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPErrorProcessor)
+
+    def is_printed() -> bool:
+        with contextlib.suppress(urllib.error.HTTPError):
+            return b"printed a new address" in opener.open(request, timeout=LONG).read()
+        return False
+
+    eventually(is_printed, what="another address; the first one was printed a moment ago", every=0.5)
+    another = process.stderr.readline().rpartition("console: ")[2].strip()
+    assert another != address and b"Executions" in get(another)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -209,7 +233,7 @@ def test_an_access_key_of_this_start_is_required_where_asked_for(
         key = line.strip().rpartition("=")[2]
     assert b"ready" in get(url)
     assert [status_for(url, other) for other in ("AKIATEST", "ASIATEST", key + "X", key)] == [403, 403, 403, 200]
-    for path in ("/bucket/key", "/moto-api/data.json", "/_geopipe/calls"):
+    for path in ("/bucket/key", "/moto-api/data.json", "/_geopipe/calls", "/_console/us-west-2/"):
         with pytest.raises(urllib.error.HTTPError, match="403"):
             get(url + path)
 
@@ -238,7 +262,7 @@ def test_running_out_of_file_descriptors_is_survived(processes: list[subprocess.
     for line in process.stderr:
         if "cannot accept connections" in line:
             break
-        assert "file descriptors" in line
+        assert "file descriptors" in line or "console:" in line
     assert "ulimit -n" in line
     for client in clients:
         client.close()

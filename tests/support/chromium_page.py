@@ -1,4 +1,4 @@
-"""The report's page in headless Chromium: opening it, looking at it, and what it asked for and complained of."""
+"""A page of ours in headless Chromium: opening it, looking at it, and what it asked for and complained of."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --window-size=1280,900"
 )
+ONLY_LOOPBACK = "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 PATIENCE = 60
 """Seconds until what should appear has to be there, on a machine that has other things to do."""
 
@@ -36,24 +37,26 @@ image.src = "data:image/png;base64," + picture;
 """
 
 
-def start(profile: Path) -> webdriver.Chrome:
-    """A browser that logs every request and every line of its console, and has no network."""
+def start(profile: Path, network: bool = False) -> webdriver.Chrome:
+    """A browser that logs every request and every line of its console, and has no network; with `network` loopback."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    for flag in (*QUIET.split(), f"--user-data-dir={profile}"):
+    for flag in (*QUIET.split(), f"--user-data-dir={profile}", f"--host-resolver-rules={ONLY_LOOPBACK}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
     driver.execute_cdp_cmd("Network.enable", {})
+    if network:
+        return driver
     nothing = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
     driver.execute_cdp_cmd("Network.emulateNetworkConditions", nothing)
     return driver
 
 
 class ChromiumPage:
-    """One report, opened at a width in pixels and in a theme, `light` or `dark`."""
+    """One page, a file or an address, opened at a width in pixels and in a theme, `light` or `dark`."""
 
-    def __init__(self, driver: webdriver.Chrome, path: Path, width: int = 1280, theme: str = "light") -> None:
+    def __init__(self, driver: webdriver.Chrome, path: Path | str, width: int = 1280, theme: str = "light") -> None:
         self.driver = driver
         driver.get("about:blank")
         driver.get_log("browser")
@@ -61,7 +64,7 @@ class ChromiumPage:
         self._resize(width, 900)
         features = [{"name": "prefers-color-scheme", "value": theme}]
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        driver.get(path.as_uri())
+        driver.get(path if isinstance(path, str) else path.as_uri())
         if self.all("#map"):
             self.until(lambda: self.one("#map").get_attribute("data-ready"))
 

@@ -55,7 +55,8 @@ class FakeLambdaApi:
             answer = {"StatusCode": 200}, self.functions[name](payload)
         except HandlerError as error:
             answer = {"StatusCode": 200, "FunctionError": "Unhandled"}, error.args[0]
-        return {**answer[0], "Payload": io.BytesIO(json.dumps(answer[1]).encode())}
+        metadata = {"RequestId": f"{name}-{len(self.payloads)}"}
+        return {**answer[0], "ResponseMetadata": metadata, "Payload": io.BytesIO(json.dumps(answer[1]).encode())}
 
 
 class FakeSqs:

@@ -63,6 +63,8 @@ class StepRun:
     # The execution whose run of the step stands in for this one: by the cache, or because the step was not selected.
     cache_source: str = ""
     selected_from: str = ""
+    # The id of the invocation of a Lambda step that has ended.
+    request_id: str = ""
     activity: Activity | None = None
 
     @property
@@ -114,6 +116,11 @@ class PipelineExecution:
         with self.changed:
             return sorted((replace(run) for run in self._runs.values()), key=lambda run: run.number)
 
+    def scope_of(self, run: StepRun) -> ResolutionScope:
+        """Return what the arguments of a step that has started refer to."""
+        with self.changed:
+            return self._scope(run.started)
+
     def advance(self) -> list[StepRun]:
         """Start what can start. The caller runs the activities of the returned steps."""
         with self.changed:
@@ -150,7 +157,7 @@ class PipelineExecution:
             run.reason, run.outputs, run.timed_out = result.reason, dict(result.outputs), result.timed_out
             run.outcome = result.outcome
             run.properties, run.property_files = result.properties, result.property_files
-            run.cache_source = result.cache_source
+            run.cache_source, run.request_id = result.cache_source, result.request_id
             return self._advance()
 
     def stop(self) -> list[StepRun]:

@@ -34,6 +34,7 @@ class StepResult:
     - `properties` describe the job that the step has run, and `property_files` are the S3 URIs of its JSON files.
     - `cache_source` is the execution whose earlier run of the step stands in for this one.
     - `exception` is the type of a failure that retry policies may name; "*" is any type that they name, and "" none.
+    - `request_id` is the id of the function's invocation, by which its log lines are found.
     """
 
     succeeded: bool
@@ -45,6 +46,7 @@ class StepResult:
     property_files: Mapping[str, str] = field(default_factory=dict)
     cache_source: str = ""
     exception: str = ""
+    request_id: str = ""
 
     @classmethod
     def failure(cls, reason: str, *, timed_out: bool = False, exception: str = "") -> StepResult:

@@ -9,6 +9,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -70,8 +71,10 @@ class _LambdaActivity:
         except (ClientError, BotoCoreError, ValueError) as error:
             return StepResult.failure(f"Client Error: Failed to invoke Lambda function: {error}")
         if "FunctionError" in response:
-            return StepResult.failure(f"Client Error: Received error from Lambda function: {_error_text(returned)}")
-        return _read_outputs(returned, self._task.step.outputs)
+            result = StepResult.failure(f"Client Error: Received error from Lambda function: {_error_text(returned)}")
+        else:
+            result = _read_outputs(returned, self._task.step.outputs)
+        return replace(result, request_id=response["ResponseMetadata"]["RequestId"])
 
 
 def _error_text(returned: object) -> str:
