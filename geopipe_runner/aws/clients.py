@@ -35,7 +35,7 @@ from botocore.parsers import ResponseParserError
 from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
-from .clock import Time
+from .clock import StoppableClock, Time
 from .credentials import no_credentials
 from .endpoint import foreign, on_loopback, silent
 from .error_codes import BAD_CREDENTIALS, THROTTLED, error_code, is_aws_code
@@ -152,6 +152,8 @@ class Aws:
 
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model.service_name
+        if isinstance(self.retrier.time, StoppableClock):
+            self.retrier.time.check()
         if not is_read(service, model.name):
             if self._readers:
                 raise WriteRefusedError(f"{service}:{model.name} during a plan")

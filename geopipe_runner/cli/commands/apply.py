@@ -15,6 +15,7 @@ HELP = "create what is missing and change what differs, without an execution"
 DETAILS = "Run the pipeline later with `run`, which then finds everything in place."
 EXAMPLES = ("apply config/us-west-2.yaml --non-interactive",)
 NEEDS = "files"
+SEVERAL = "write"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

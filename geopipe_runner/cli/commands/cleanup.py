@@ -15,6 +15,7 @@ HELP = "delete what belongs to this deployment"
 DETAILS = "[Clean up](../how-to/clean-up.md) explains the policies."
 EXAMPLES = ("cleanup config/local.yaml --dry-run", "cleanup config/local.yaml --cleanup=all")
 NEEDS = "config"
+SEVERAL = "write"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

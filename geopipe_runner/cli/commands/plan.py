@@ -15,6 +15,7 @@ HELP = "show the plan and change nothing (like run --dry-run)"
 DETAILS = ""
 EXAMPLES = ("plan config/local.yaml", "plan config/local.yaml --detailed-exitcode")
 NEEDS = "files"
+SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from .execution import callback_lines, execution_lines
 from .graph import graph_lines, mermaid_lines
 from .plan import plan_lines
 from .results import result_lines
+from .several import several_lines
 from .stdio import lost_output
 from .style import Colored, Line, is_terminal, style_for
 from .transcript import SetupTranscript, rule
@@ -197,6 +198,9 @@ class TextReport:
                 self._print_all(remaining_lines(event.remaining))
                 self._print(self._rule)
                 self._print_block("SageMaker pipeline scenario is complete.")
+
+            case events.SeveralFinished():
+                self._print_all(several_lines(event.deployments))
 
             case events.Connected() | events.Finished():
                 pass  # for programs; on a terminal, the exit code says enough
