@@ -30,14 +30,11 @@ from ..stages.sharing import SharedWork
 from .commands import SeveralCommand
 from .interruption import call_on_signals
 from .options import DEFAULTS, JOBS_THAT_READ, JOBS_THAT_WRITE
+from .parser import BEST_TO_WORST
 from .selection import SelectedDeployment
 
 if TYPE_CHECKING:
     from ..context import Options
-
-# From the best to the worst: nothing to do, something to do, nothing was called, nothing was changed, the execution
-# failed, something may be half done, no one knows.
-BEST_TO_WORST = (0, 4, 2, 5, 3, 1, 130, 141)
 
 # Options that are about one deployment, or name one file.
 _ABOUT_ONE = {"adopt": "--adopt", "plan_out": "--plan-out", "execution": "--execution"}

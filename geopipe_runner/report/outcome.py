@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from .. import events
+from ..errors import ConfigError, TemplateError
 from ..events import DeploymentResult
 from ..reconcile.model import Action
 from .composite import EventHandler
@@ -44,6 +45,8 @@ class OutcomeWatch(EventHandler):
         """The same without counts."""
         self.is_running = False
         self.has_ended = False
+        self.names_file = False
+        """Whether the error begins with file:line:column, which editors and CI systems recognize."""
         self.transcript = Transcript()
         self.errors: TextIO = self.transcript
         self.path: Path | None = None
@@ -124,6 +127,9 @@ class OutcomeWatch(EventHandler):
 
             case events.CleanupBegins():
                 self._enter("cleaning up")
+
+            case events.Failed():
+                self.names_file = isinstance(event.error, ConfigError | TemplateError)
 
             case events.Deleted():
                 self._add(event.outcome.step.action if event.outcome.error is None else None)

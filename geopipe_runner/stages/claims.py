@@ -24,6 +24,8 @@ from ..reconcile.blueprint import build_blueprint
 # More than this is a list that no one reads.
 _MOST_PAIRS = 10
 _MOST_NAMES = 4
+# The label of a claim that is no resource.
+_NAME = "deployment"
 
 World = tuple[str, ...]
 """Where resources are kept. The same names in different worlds are different resources."""
@@ -96,7 +98,7 @@ def _all_claims(configs: Sequence[Config]) -> Iterator[frozenset[Claim]]:
     }
     for config, claims in zip(configs, found, strict=True):
         region = "" if (config.account_id, config.deployment) in in_iam else config.region
-        yield frozenset([Claim(config.account_id, region, "deployment", config.deployment), *claims])
+        yield frozenset([Claim(config.account_id, region, _NAME, config.deployment), *claims])
 
 
 def _claims(config: Config) -> Iterator[Claim]:
@@ -121,7 +123,7 @@ def _refuse_conflicts(groups: Sequence[Sequence[tuple[Claimant, frozenset[Claim]
     lines = []
     for group in groups:
         for (first, claims), (second, others) in combinations(group, 2):
-            if shared := sorted(claims & others, key=str):
+            if shared := sorted(claims & others, key=lambda claim: (claim.label != _NAME, str(claim))):
                 lines.append(f"  {first.title} and {second.title}: {_describe(shared, first.config)}")
     if not lines:
         return

@@ -59,7 +59,8 @@ class PlainBoard(Board):
             text = f"== {name}{place}\n{text}\n"
         self._print(text)
         if errors:
-            print("".join(f"{name}: {line}\n" for line in errors.splitlines()), end="", file=sys.stderr, flush=True)
+            prefix = "" if watch.names_file else f"{name}: "
+            print("".join(f"{prefix}{line}\n" for line in errors.splitlines()), end="", file=sys.stderr, flush=True)
 
     def _print_phase(self, watch: OutcomeWatch) -> None:
         if watch.phase != "starting" and self._command not in _BRIEF:
