@@ -8,6 +8,8 @@ cost each deployment half a second of CPU time before its first call.
 from __future__ import annotations
 
 import argparse
+import re
+import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from ..events import DeploymentResult, Failed, Finished, Report, SeveralFinished
 from ..report.composite import CompositeReport, EventHandler
 from ..report.outcome import OutcomeWatch
 from ..report.text.board import Board, make_board
+from ..report.text.stdio import complain
 from ..stages.claims import Claimant, find_worlds
 from ..stages.session import Session
 from ..stages.sharing import SharedWork
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 # Options that are about one deployment, or name one file.
 _ABOUT_ONE = {"adopt": "--adopt", "plan_out": "--plan-out", "execution": "--execution"}
 _TICK = 0.1
+_OPEN_FILES = 8192
 
 MakeHandlers = Callable[[argparse.Namespace, Report], list[EventHandler]]
 
@@ -103,6 +107,7 @@ class SeveralDeployments:
         self._refuse_questions([config for _, config in loaded])
         self._confirm([config for _, config in loaded])
         places = {(str(config.path), config.entry): world for (_, config), world in zip(loaded, worlds, strict=True)}
+        _raise_open_files()
         call_on_signals(lambda reason, is_unattended: self._stop(jobs, reason, is_unattended))
         with SharedWork(places) as shared:
             code = self._run_all(jobs, shared)
@@ -179,6 +184,7 @@ class SeveralDeployments:
         for job in jobs:
             self._waiting.put(job)
         lost: OutputClosed | None = None
+        is_announced = False
         with board:
             for _ in range(min(self._parsed.jobs or default, len(jobs))):
                 threading.Thread(target=self._work, args=(shared, board), name="geopipe-job", daemon=True).start()
@@ -187,6 +193,9 @@ class SeveralDeployments:
                 try:
                     job = self._ended.get(timeout=_TICK)
                 except Empty:
+                    if self._stopped_by is not None and lost is None and not is_announced:
+                        is_announced = True
+                        complain(f"{self._stopped_by[0]} Waiting for calls under way. Ctrl-C again ends immediately.")
                     board.refresh()
                     continue
                 left -= 1
@@ -302,7 +311,17 @@ def _names(read: Sequence[tuple[SelectedDeployment, Config | None]]) -> Iterator
             for name, pair in zip(names, read, strict=True)
         ]
     for number, name in enumerate(names):
-        yield name if name not in names[:number] else f"{name}-{number + 1}"
+        # A name that is no deployment's, because it is refused, may hold anything.
+        safe = re.sub(r"[^A-Za-z0-9-]", "-", name)
+        yield safe if name not in names[:number] else f"{safe}-{number + 1}"
+
+
+def _raise_open_files() -> None:
+    """Allow more open files: each deployment has connections, and the usual limit of 1024 is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _count(number: int, noun: str) -> str:

@@ -103,12 +103,14 @@ def _build_package(session: Session, function: FunctionConfig) -> tuple[Package,
     if function.requirements:
         goal = platform_of(config.target, function.runtime, function.architecture or "x86_64")
         installed = install(function.requirements, goal, lambda text: session.report.emit(Note(text)))
-    package = artifact.build(
-        *function.source,
-        follow_links=function.follow_links,
-        packages=packages,
-        installed=installed.folder if installed else None,
-    )
+    folder = installed.folder if installed else None
+
+    def build() -> Package:
+        follow_links = function.follow_links
+        return artifact.build(*function.source, follow_links=follow_links, packages=packages, installed=folder)
+
+    content = function.source, function.follow_links, tuple(packages.items()), folder
+    package = session.shared.build_once(content, build) if session.shared else build()
     return package, (installed.note,) if installed else ()
 
 
@@ -127,7 +129,8 @@ def _connect(session: Session, endpoint: Endpoint) -> Aws:
     if config.target == "aws":
         session.on_start()  # a profile may ask for an MFA code on the terminal
     interactive = session.options.interactive
-    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive)
+    pools = session.shared.pools if session.shared else None
+    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive, pools=pools)
     if config.target == "local":
         session.on_start()
     return aws

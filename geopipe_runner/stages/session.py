@@ -13,7 +13,7 @@ A command wires the stages it needs, and its `run` reads like the list of them:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +29,8 @@ from ..jobs.registry import job_of
 from ..pipeline import execution_input
 
 if TYPE_CHECKING:
+    from ..aws.artifact import Package
+    from ..aws.client_pool import ClientPools
     from ..aws.endpoint import Endpoint
     from ..context import Context, Options
 
@@ -43,6 +45,13 @@ class Shared(Protocol):
         Python computes on one thread at a time anyway, and the first ones should not wait for the local work of all
         others before their calls.
         """
+
+    @property
+    def pools(self) -> ClientPools:
+        """The clients of AWS."""
+
+    def build_once(self, content: Hashable, build: Callable[[], Package]) -> Package:
+        """Returns the zip of `content`, which is built for the first deployment that needs it."""
 
     def open_endpoint(self, config: Config) -> AbstractContextManager[Endpoint]:
         """Within the block, the endpoint that `config` names can be used."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+from ..aws.artifact import Package
+from ..aws.client_pool import ClientPools
 from ..aws.endpoint import EmbeddedEmulator, Endpoint, open_endpoint, start_emulator
 from ..config.model import Config
 from .claims import World
@@ -47,6 +49,8 @@ class SharedWork:
 
     def __init__(self, worlds: Mapping[tuple[str, str], World]) -> None:
         self.local_work = threading.Lock()
+        self.pools = ClientPools()
+        self._packages: dict[Hashable, Package] = {}
         self._worlds = worlds
         self._left = Counter(worlds.values())
         self._emulators = {world: SharedEmulator() for world in set(worlds.values())}
@@ -59,6 +63,12 @@ class SharedWork:
         with ExitStack() as stack:
             for emulator in self._emulators.values():
                 stack.callback(emulator.stop)
+
+    def build_once(self, content: Hashable, build: Callable[[], Package]) -> Package:
+        """Returns the zip of `content`. Called within `local_work`."""
+        if content not in self._packages:
+            self._packages[content] = build()
+        return self._packages[content]
 
     @contextmanager
     def open_endpoint(self, config: Config) -> Iterator[Endpoint]:

@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     options.add_prune(parser)
     options.add_cleanup(parser)
+    options.add_output_dir(parser)
     options.add_output(parser)
 
 
@@ -30,6 +31,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     from ...events import Planned
     from ...stages import cleanup
 
+    session.check_output_dir()
     with session.connect() as context:
         if arguments.dry_run:
             plan = cleanup.plan_all(context).shown
