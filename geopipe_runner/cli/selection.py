@@ -7,7 +7,6 @@ is refused as a whole.
 from __future__ import annotations
 
 import argparse
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,6 +101,8 @@ def _is_pattern(word: str) -> bool:
 def _expand(word: str) -> list[Path]:
     if not _is_pattern(word):
         return [Path(word)]
+    import glob  # only patterns need it
+
     found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     paths = [Path(name) for name in found if Path(name).is_file()]
     if not paths:

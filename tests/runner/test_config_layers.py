@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import geopipe_runner
 from geopipe_runner.cli.main import main
 from geopipe_runner.config import Config, load
 from geopipe_runner.errors import ConfigError, UsageError
@@ -236,6 +237,7 @@ def test_each_entry_of_deployments_is_a_configuration(write: Any) -> None:
     assert (europe.function.timeout, europe.function.memory) == (60, 512)
     assert load(path, {}, settings=("function.timeout=5",), deployment="places-eu").function.timeout == 5
     assert europe.argument == f"{path} --only places-eu"
+    assert geopipe_runner.load(path, deployment="places-us").config == america
     with pytest.raises(ConfigError, match=r'many\.yaml:6:54: function\.memory is "x"'):
         load(path, {}, deployment="other")
 

@@ -19,7 +19,6 @@ from .execution import callback_lines, execution_lines
 from .graph import graph_lines, mermaid_lines
 from .plan import plan_lines
 from .results import result_lines
-from .several import several_lines
 from .stdio import lost_output
 from .style import Colored, Line, is_terminal, style_for
 from .transcript import SetupTranscript, rule
@@ -200,6 +199,8 @@ class TextReport:
                 self._print_block("SageMaker pipeline scenario is complete.")
 
             case events.SeveralFinished():
+                from .several import several_lines  # only a command on several deployments needs it
+
                 self._print_all(several_lines(event.deployments))
 
             case events.Connected() | events.Finished():
