@@ -78,9 +78,11 @@ class Aws:
         client_config: botocore.config.Config,
         progress: Progress = ignore_progress,
         pool: ClientPool | None = None,
+        deployment: str = "",
     ) -> None:
-        """`pool` has the clients, if other deployments use them too."""
+        """`pool` has the clients, if other deployments use them too. Then the log of calls names the `deployment`."""
         self.progress = progress
+        self._log_prefix = f"{deployment}: " if pool else ""
         self._pool = pool
         self.account = account
         self.retrier = retrier
@@ -97,7 +99,7 @@ class Aws:
         self._hooks: tuple[Hook, ...] = (
             ("before-parameter-build", self._guard),
             ("before-send.s3", self._watch),
-            ("after-call", _log),
+            ("after-call", self._log),
             ("needs-retry", self._announce_throttling),
             ("needs-retry", self._give_up_on_silence),
             *self._responses.hooks,
@@ -164,6 +166,11 @@ class Aws:
             self._throttled.add(service)
             self.retrier.on_wait(f"Waiting: {service} asks to be called less often ({code}).")
 
+    def _log(self, http_response: Any, model: Any, **_: Any) -> None:
+        """Names and status only: parameters may hold secrets."""
+        service, status = model.service_model.service_name, http_response.status_code
+        _CALLS.debug("%s%s:%s %s", self._log_prefix, service, model.name, status)
+
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model.service_name
         if isinstance(self.retrier.time, StoppableClock):
@@ -176,11 +183,6 @@ class Aws:
         owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket
         if owned:
             params.setdefault("ExpectedBucketOwner", self.account.account_id)
-
-
-def _log(http_response: Any, model: Any, **_: Any) -> None:
-    """Names and status only: parameters may hold secrets."""
-    _CALLS.debug("%s:%s %s", model.service_model.service_name, model.name, http_response.status_code)
 
 
 def is_read(service: str, operation: str) -> bool:
@@ -216,7 +218,7 @@ def connect(
         on_wait(redact(text))
 
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
-    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress, pool)
+    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress, pool, config.deployment)
     sts = aws.client("sts")
     response = in_background(sts.get_caller_identity)
     if config.target == "local":
