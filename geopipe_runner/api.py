@@ -37,18 +37,25 @@ Progress = Callable[["Event"], None]
 
 
 def load(
-    path: str | Path, *, set: Mapping[str, Any] | None = None, progress: Progress | None = None
+    path: str | Path,
+    *,
+    set: Mapping[str, Any] | None = None,
+    deployment: str | None = None,
+    progress: Progress | None = None,
 ) -> ManagedDeployment:
     """Return the deployment that a configuration file describes. No call is made.
 
+    `deployment` is the name of an entry of `deployments`, for a file that has several.
     `set` has values that go before those of the file, by their key: `{"job.workers": 4}`.
     `progress` is called with every event of what follows (`geopipe_runner.events`), from any thread.
 
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; `problems` lists all of it.
+        UsageError: the file has several deployments and none is named, or none has that name.
     """
     settings = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
-    return ManagedDeployment(load_config(Path(path), files=True, settings=settings), progress)
+    config = load_config(Path(path), files=True, settings=settings, deployment=deployment)
+    return ManagedDeployment(config, progress)
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,29 @@ PLACE = JsonShape(
     text("config", "the configuration's file name", lambda source: source[0].path.name),
 )
 
+DEPLOYMENT_RESULT = JsonShape(
+    text("name", "its name among the others of the command, and that of its folder"),
+    text("deployment"),
+    text("account_id", "null if the configuration could not be read", nullable=True),
+    text("region", nullable=True),
+    text("config", "the configuration's file name"),
+    Field(
+        "changes",
+        {
+            "type": ["object", "null"],
+            "propertyNames": {"$ref": "#/$defs/action"},
+            "additionalProperties": {"type": "integer", "minimum": 1},
+            "description": "how many resources have each action, done or planned; null without a plan",
+        },
+        lambda result: None if result.changes is None else dict(result.changes),
+    ),
+    text("execution", "the state of the execution; null if there was none", nullable=True),
+    whole("rows", "of the results; null without results", nullable=True),
+    Field("seconds", {"type": "number", "minimum": 0}, lambda result: round(result.seconds, 3)),
+    whole("exit_code"),
+    name="deployment_result",
+)
+
 CHANGE_RESULT = JsonShape(
     Included(RESOURCE, lambda result: result.step),
     Field("action", {"$ref": "#/$defs/action"}, lambda result: result.step.action.value),

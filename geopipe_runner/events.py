@@ -6,6 +6,7 @@ generated from here (`make reference`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -17,6 +18,7 @@ from .config.origins import ValueWithOrigin
 from .documents import (
     CHANGE_RESULT,
     CONFIG_VALUE,
+    DEPLOYMENT_RESULT,
     ERROR,
     EXECUTION,
     EXECUTION_INPUT,
@@ -300,8 +302,42 @@ class Complete(Event, name="complete", fields=(many("remaining", RESOURCE),)):
 
 
 @dataclass(frozen=True)
+class DeploymentResult:
+    """What became of one of several deployments."""
+
+    name: str
+    """Its name among the others of this command, which is also that of its folder."""
+    deployment: str
+    account_id: str | None
+    """None if the configuration could not be read."""
+    region: str | None
+    config: str
+    """The file name of the configuration."""
+    changes: Mapping[str, int] | None = None
+    """How many resources have each action, done or planned. None if there was no plan."""
+    execution: str | None = None
+    """The state of the execution; None if there was none."""
+    rows: int | None = None
+    seconds: float = 0.0
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class SeveralFinished(
+    Event, name="summary", fields=(many("deployments", DEPLOYMENT_RESULT), whole("exit_code", "the worst of all"))
+):
+    """What became of each of several deployments.
+
+    It follows the events of all of them. Those carry `deployment`, `account_id` and `region`; this one does not.
+    """
+
+    deployments: tuple[DeploymentResult, ...]
+    exit_code: int
+
+
+@dataclass(frozen=True)
 class Finished(Event, name="finished", fields=(whole("exit_code"),)):
-    """The last event of every command."""
+    """The last event of every command, and of each deployment of a command on several."""
 
     exit_code: int
 

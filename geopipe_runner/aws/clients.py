@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,7 +35,8 @@ from botocore.parsers import ResponseParserError
 from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
-from .clock import Time
+from .client_pool import ClientPool, ClientPools, Hook
+from .clock import StoppableClock, Time
 from .credentials import no_credentials
 from .endpoint import foreign, on_loopback, silent
 from .error_codes import BAD_CREDENTIALS, THROTTLED, error_code, is_aws_code
@@ -76,8 +77,13 @@ class Aws:
         retrier: Retrier,
         client_config: botocore.config.Config,
         progress: Progress = ignore_progress,
+        pool: ClientPool | None = None,
+        deployment: str = "",
     ) -> None:
+        """`pool` has the clients, if other deployments use them too. Then the log of calls names the `deployment`."""
         self.progress = progress
+        self._log_prefix = f"{deployment}: " if pool else ""
+        self._pool = pool
         self.account = account
         self.retrier = retrier
         self._session = session
@@ -90,6 +96,14 @@ class Aws:
         self._responses = ResponseWatch(retrier.on_wait)
         is_local = on_loopback(account.endpoint_url)
         self._timed_attempts = _TIMED_ATTEMPTS_ON_LOOPBACK if is_local else _TIMED_ATTEMPTS
+        self._hooks: tuple[Hook, ...] = (
+            ("before-parameter-build", self._guard),
+            ("before-send.s3", self._watch),
+            ("after-call", self._log),
+            ("needs-retry", self._announce_throttling),
+            ("needs-retry", self._give_up_on_silence),
+            *self._responses.hooks,
+        )
 
     def client(self, service: str) -> Any:
         """The shared client of `service`, made on first use."""
@@ -115,19 +129,21 @@ class Aws:
                 self._readers -= 1
 
     def _make(self, service: str) -> Any:
-        client = self._session.create_client(
+        if self._pool is not None:
+            return self._pool.bound_client(service, lambda more: self._create(service, more), self._hooks)
+        client = self._create(service)
+        for event, hook in self._hooks:
+            client.meta.events.register(event, hook)
+        return client
+
+    def _create(self, service: str, more: botocore.config.Config | None = None) -> Any:
+        config = self._config_for(service)
+        return self._session.create_client(
             service,
             region_name=self.account.region,
             endpoint_url=self.account.endpoint_url,
-            config=self._config_for(service),
+            config=config.merge(more) if more else config,
         )
-        client.meta.events.register("before-parameter-build", self._guard)
-        client.meta.events.register("before-send.s3", self._watch)
-        client.meta.events.register("after-call", _log)
-        client.meta.events.register("needs-retry", self._announce_throttling)
-        client.meta.events.register("needs-retry", self._give_up_on_silence)
-        self._responses.register(client.meta.events)
-        return client
 
     def _config_for(self, service: str) -> botocore.config.Config:
         """Returns the client's settings; the first call on loopback finds out soon that nothing listens."""
@@ -150,8 +166,15 @@ class Aws:
             self._throttled.add(service)
             self.retrier.on_wait(f"Waiting: {service} asks to be called less often ({code}).")
 
+    def _log(self, http_response: Any, model: Any, **_: Any) -> None:
+        """Names and status only: parameters may hold secrets."""
+        service, status = model.service_model.service_name, http_response.status_code
+        _CALLS.debug("%s%s:%s %s", self._log_prefix, service, model.name, status)
+
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model.service_name
+        if isinstance(self.retrier.time, StoppableClock):
+            self.retrier.time.check()
         if not is_read(service, model.name):
             if self._readers:
                 raise WriteRefusedError(f"{service}:{model.name} during a plan")
@@ -160,11 +183,6 @@ class Aws:
         owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket
         if owned:
             params.setdefault("ExpectedBucketOwner", self.account.account_id)
-
-
-def _log(http_response: Any, model: Any, **_: Any) -> None:
-    """Names and status only: parameters may hold secrets."""
-    _CALLS.debug("%s:%s %s", model.service_model.service_name, model.name, http_response.status_code)
 
 
 def is_read(service: str, operation: str) -> bool:
@@ -180,21 +198,27 @@ def connect(
     progress: Progress = ignore_progress,
     *,
     interactive: bool = True,
+    pools: ClientPools | None = None,
 ) -> Aws:
     """Returns a checked connection: GetCallerIdentity names the account that the configuration expects.
 
-    `interactive`: the user can answer when a profile asks for an MFA code. Raises AwsError without usable
-    credentials, RefusedError in another account.
+    `interactive`: the user can answer when a profile asks for an MFA code. `pools` are those of all deployments of the
+    command. Raises AwsError without usable credentials, RefusedError in another account.
     """
     client_config = _client_config(endpoint_url)
-    session = make_session(config, endpoint_url, client_config, interactive=interactive)
+
+    def open_session() -> botocore.session.Session:
+        return make_session(config, endpoint_url, client_config, interactive=interactive)
+
+    pool = pools.pool(_identity_of(config, endpoint_url), open_session) if pools else None
+    session = pool.session if pool else open_session()
     account = Account(config.account_id, config.region, endpoint_url)
 
     def announce(text: str) -> None:
         on_wait(redact(text))
 
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
-    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress)
+    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress, pool, config.deployment)
     sts = aws.client("sts")
     response = in_background(sts.get_caller_identity)
     if config.target == "local":
@@ -206,6 +230,11 @@ def connect(
     aws.prepare()
     aws.account = replace(aws.account, caller_arn=identity["Arn"])
     return aws
+
+
+def _identity_of(config: Config, endpoint_url: str | None) -> Hashable:
+    """Returns what has to be the same for two deployments to share clients."""
+    return config.target, endpoint_url, config.region, config.profile, config.assume_role
 
 
 def _client_config(endpoint_url: str | None) -> botocore.config.Config:

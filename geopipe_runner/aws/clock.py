@@ -52,3 +52,26 @@ class Clock:
     def renew(self) -> None:
         """Allow waiting again, to clean up after an interruption."""
         self._over = False
+
+
+class StoppableClock(Clock):
+    """The time of one of several deployments, whose command runs on a thread that no signal reaches.
+
+    After `interrupt`, the next wait and the next call of AWS end with Interrupted. Calls under way end as they would.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = "Interrupted."
+        self.is_unattended = False
+        """Whether no one will come back, so that the clean-up policy applies: after SIGTERM and SIGHUP."""
+
+    def stop(self, reason: str, *, is_unattended: bool) -> None:
+        """Interrupt, and say why."""
+        self.reason, self.is_unattended = reason, is_unattended
+        self.interrupt()
+
+    def check(self) -> None:
+        """Raises Interrupted after an interruption."""
+        if self._over:
+            raise Interrupted

@@ -107,11 +107,16 @@ def open_endpoint(config: Config) -> Iterator[Endpoint]:
     if not config.embedded:
         yield FixedEndpoint(config.endpoint)
         return
-    emulator = EmbeddedEmulator(_arguments(config), _steps(config))
+    emulator = start_emulator(config)
     try:
         yield emulator
     finally:
         emulator.stop()
+
+
+def start_emulator(config: Config) -> EmbeddedEmulator:
+    """Start an emulator with the settings of `config`. Raises AwsError if the process cannot be started."""
+    return EmbeddedEmulator(_arguments(config), _steps(config))
 
 
 def on_loopback(endpoint_url: str | None) -> bool:

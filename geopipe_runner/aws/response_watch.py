@@ -36,10 +36,10 @@ class ResponseWatch:
         self._is_running = False
         self._is_announced = False
 
-    def register(self, events: Any) -> None:
-        """Watch the calls of the client with these event hooks."""
-        events.register("before-send", self._sent)
-        events.register("response-received", self._received)
+    @property
+    def hooks(self) -> tuple[tuple[str, Callable[..., None]], ...]:
+        """Returns the events of a client by which its calls are watched."""
+        return ("before-send", self._sent), ("response-received", self._received)
 
     def keep_alive(self) -> None:
         """Note that this thread's request is still being sent."""

@@ -8,12 +8,13 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..errors import GeopipeError, InterruptedByUser, OutputClosed, OutputFailed
 from ..report.text.stdio import complain, flush_output, open_closed_streams
-from .commands import Command, CommandModule, StandaloneCommand
+from .commands import Command, CommandModule, StandaloneCommand, takes_several
 from .interruption import raise_on_signals
 from .parser import parse, program_name
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..context import Options
     from ..events import Event, Report
     from ..report.composite import EventHandler
+    from .selection import DeploymentSelection, SelectedDeployment
 
 # What is wrong with the disk or the reader, never with us.
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
@@ -50,7 +52,10 @@ def _exit_code_of(lost: OutputClosed) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         command, parsed = parse(arguments)
-        return _report_command(command, parsed, _make_report(parsed))
+        if command.NEEDS == "nothing":
+            report = _make_report(parsed)
+            return _report_outcome(report, lambda: cast("StandaloneCommand", command).run(report, parsed))
+        return _run_on_deployments(command, parsed)
     except KeyboardInterrupt as error:
         complain(str(error) or "Interrupted.")
         return InterruptedByUser.exit_code
@@ -61,9 +66,35 @@ def _run(arguments: list[str]) -> int:
         return 1
 
 
+def _run_on_deployments(command: CommandModule, parsed: argparse.Namespace) -> int:
+    from .selection import refuse_several, select
+
+    try:
+        selection = select(parsed, files=command.NEEDS == "files")
+        if not takes_several(command):
+            refuse_several(selection, parsed.command)
+    except GeopipeError as error:
+        return _report_error(error, _make_report(parsed))
+    if selection.is_set:
+        first = _make_first_report(parsed)
+        return _report_outcome(first, lambda: _run_several(command, parsed, selection, first))
+    report = _make_report(parsed)
+    return _report_outcome(report, lambda: _run_command(command, parsed, selection.deployments[0], report))
+
+
 def _make_report(parsed: argparse.Namespace) -> Report:
-    """Return the report on standard output, with its handlers. Characters that an encoding lacks are replaced."""
+    """Return the report on standard output, with its handlers."""
+    first = _make_first_report(parsed)
+    handlers = _make_handlers(parsed, first)
+    if not handlers:
+        return first
     from ..report.composite import CompositeReport
+
+    return CompositeReport(first, *handlers)
+
+
+def _make_first_report(parsed: argparse.Namespace) -> Report:
+    """Return the report on standard output. Characters that an encoding lacks are replaced."""
     from ..report.json_lines import JsonReport
     from ..report.text.report import TextReport
 
@@ -72,13 +103,9 @@ def _make_report(parsed: argparse.Namespace) -> Report:
             stream.reconfigure(errors="replace")
     answers = sys.stdin if _is_interactive(parsed) else None
     is_json = parsed.output == "json"
-    first: Report = (
-        JsonReport(sys.stdout, sys.stderr)
-        if is_json
-        else TextReport(sys.stdout, sys.stderr, answers, with_files=parsed.verbose)
-    )
-    handlers = _make_handlers(parsed, first)
-    return CompositeReport(first, *handlers) if handlers else first
+    if is_json:
+        return JsonReport(sys.stdout, sys.stderr)
+    return TextReport(sys.stdout, sys.stderr, answers, with_files=parsed.verbose)
 
 
 def _make_handlers(parsed: argparse.Namespace, first: Report) -> list[EventHandler]:
@@ -93,7 +120,7 @@ def _make_handlers(parsed: argparse.Namespace, first: Report) -> list[EventHandl
         from ..report.run_files import RunFiles
         from ..report.run_record import RunRecord
 
-        record = RunRecord(Path(parsed.config))
+        record = RunRecord(Path(parsed.configs[0]))
         handlers.append(RunFiles(parsed.output_dir, record, lambda text: first.emit(Note(text))))
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         from ..events import Note
@@ -104,11 +131,19 @@ def _make_handlers(parsed: argparse.Namespace, first: Report) -> list[EventHandl
     return handlers
 
 
-def _report_command(command: CommandModule, parsed: argparse.Namespace, report: Report) -> int:
+def _report_error(error: GeopipeError, report: Report) -> int:
+    def fail() -> int:
+        raise error
+
+    return _report_outcome(report, fail)
+
+
+def _report_outcome(report: Report, action: Callable[[], int]) -> int:
+    """Return the exit code of `action`, after reporting it and why it ended."""
     from ..events import Failed, Finished
 
     try:
-        code = _run_command(command, parsed, report)
+        code = action()
     except GeopipeError as error:
         is_silent = error.explained or type(error) is OutputClosed
         if not is_silent:
@@ -134,12 +169,10 @@ def _report_failure(report: Report, failed: Event) -> None:
             report.emit(failed)  # it has dropped standard output by now; the second time reaches standard error
 
 
-def _run_command(command: CommandModule, parsed: argparse.Namespace, report: Report) -> int:
-    if command.NEEDS == "nothing":
-        return cast("StandaloneCommand", command).run(report, parsed)
-    from ..config import load
-
-    config = load(parsed.config, files=command.NEEDS == "files", settings=parsed.settings)
+def _run_command(
+    command: CommandModule, parsed: argparse.Namespace, selected: SelectedDeployment, report: Report
+) -> int:
+    config = selected.load()
     # Only now: a wrong configuration is reported without loading what follows.
     from ..aws.clock import Clock
     from ..stages.session import Session
@@ -149,6 +182,16 @@ def _run_command(command: CommandModule, parsed: argparse.Namespace, report: Rep
         _log_calls()
     session = Session(config, _options(parsed), report, clock, on_start=lambda: raise_on_signals(clock))
     return cast("Command", command).run(session, parsed)
+
+
+def _run_several(
+    command: CommandModule, parsed: argparse.Namespace, selection: DeploymentSelection, report: Report
+) -> int:
+    from .several import run_several
+
+    if parsed.verbose:
+        _log_calls()
+    return run_several(command, parsed, selection.deployments, report, _options(parsed), _make_handlers)
 
 
 def _options(parsed: argparse.Namespace) -> Options:

@@ -38,6 +38,19 @@ def raise_on_signals(clock: Clock) -> None:
     """From now on the first signal ends the waits of `clock` and raises KeyboardInterrupt or Terminated."""
     from ..errors import Terminated
 
+    def interrupt(number: int) -> None:
+        clock.interrupt()
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(_NAMES[signal.Signals(number)])
+
+    _install_careful(interrupt)
+
+
+def call_on_signals(stop: Callable[[str, bool], None]) -> None:
+    """From now on the first signal calls `stop` with what to say, and whether no one will come back to clean up."""
+    _install_careful(lambda number: stop(_NAMES[signal.Signals(number)], number != signal.SIGINT))
+
+
+def _install_careful(interrupt: Callable[[int], None]) -> None:
     received: list[tuple[int, float]] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -48,8 +61,7 @@ def raise_on_signals(clock: Clock) -> None:
         ends_cleanup = len(received) == 2 and received[0][0] != signal.SIGINT
         if len(received) > 1 and not ends_cleanup:
             _end("Ended immediately.")
-        clock.interrupt()
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(_NAMES[signal.Signals(number)])
+        interrupt(number)
 
     _install(handle)
 

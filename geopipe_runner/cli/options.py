@@ -13,12 +13,22 @@ from ..config.model import CleanupItem, CleanupPolicy
 
 CHANGES_PENDING = 4
 
+# Deployments at the same time. A deployment makes up to 20 calls at the same time; AWS throttles writes earlier.
+JOBS_THAT_READ = 25
+JOBS_THAT_WRITE = 10
+MOST_JOBS = 100
+
 # What the program asks of every command, whether or not it has the option.
 DEFAULTS: dict[str, object] = {
     "adopt": [],
+    "all": [],
+    "configs": [],
     "cleanup": None,
     "detailed_exitcode": False,
+    "execution": None,
+    "jobs": None,
     "new": False,
+    "only": [],
     "output": "text",
     "output_dir": None,
     "plan_out": None,
@@ -27,12 +37,27 @@ DEFAULTS: dict[str, object] = {
 }
 
 
-def add_general_options(parser: argparse.ArgumentParser, *, with_config: bool) -> None:
-    """Add what every command has, and the configuration that most commands are about."""
+def add_general_options(parser: argparse.ArgumentParser, *, with_config: bool, several: bool = False) -> None:
+    """Add what every command has, and the configurations that most commands are about.
+
+    The parser of the program sees to it that there is one, or with `several` at least one.
+    """
     parser.set_defaults(**DEFAULTS)
     if with_config:
+        what = "the YAML file that describes the deployment, such as config/local.yaml"
+        if several:
+            what += "; also several files, and patterns in quotes"
+        parser.add_argument("configs", metavar="CONFIG", nargs="*", help=what)
+        if several:
+            _add_several(parser)
         parser.add_argument(
-            "config", metavar="CONFIG", help="the YAML file that describes the deployment, such as config/local.yaml"
+            "--only",
+            action="extend",
+            type=lambda text: text.split(","),
+            default=[],
+            metavar="NAME",
+            help="of the deployments in the configuration, the one with this name"
+            + (" (or a pattern in quotes); for several, repeat it or separate them with commas" if several else ""),
         )
         parser.add_argument(
             "--set",
@@ -47,6 +72,24 @@ def add_general_options(parser: argparse.ArgumentParser, *, with_config: bool) -
         "--verbose",
         action="store_true",
         help="show each AWS call on standard error, and each changed file of the code in a plan",
+    )
+
+
+def _add_several(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="every configuration in this folder and below, except those that others extend",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help=f"how many of several deployments are worked on at the same time (default: {JOBS_THAT_READ} for commands "
+        f"that only read, {JOBS_THAT_WRITE} for the others)",
     )
 
 
@@ -118,6 +161,12 @@ def cleanup_policy(text: str) -> CleanupPolicy:
             f"unknown {', '.join(map(repr, unknown))}; {guess}valid are ask, all, none, or a list of {', '.join(known)}"
         )
     return cast("tuple[CleanupItem, ...]", items)
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_JOBS}")
+    return int(text)
 
 
 def duration(text: str) -> timedelta:

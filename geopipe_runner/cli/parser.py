@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..config.messages import nearest
 from . import options
-from .commands import CommandModule, load_commands
+from .commands import CommandModule, load_commands, takes_several
 
 # What other programs call a thing, and what it is here.
 _ELSEWHERE = {
@@ -46,6 +46,12 @@ EXIT_CODES = {
 }
 
 
+# A command on several deployments has the worst of their exit codes. From the best to the worst: nothing is to be done,
+# changes are pending, nothing was called, nothing was changed, the execution failed, something may be half done,
+# it was interrupted.
+BEST_TO_WORST = (0, 4, 2, 5, 3, 1, 130, 141)
+
+
 def program_name() -> str:
     """Return how the user calls us, for the commands that messages suggest."""
     called = Path(sys.argv[0])
@@ -67,11 +73,25 @@ def parse(arguments: Sequence[str]) -> tuple[CommandModule, argparse.Namespace]:
         words = _put_command_first(words, parser)
     parsed, rest = parser.parse_known_args(words)
     command = load_commands()[parsed.command]
+    if command.NEEDS != "nothing":
+        rest = _take_configs(parsed, rest, _subparsers(parser)[parsed.command], takes_several(command))
     if rest:
         _subparsers(parser)[parsed.command].error(_describe_rest(parsed, rest, parser.prog))
     if parsed.command == "run" and parsed.detailed_exitcode and not parsed.dry_run:
         parser.error("--detailed-exitcode needs a plan: use it with --dry-run, or with the command plan")
     return command, parsed
+
+
+def _take_configs(parsed: argparse.Namespace, rest: list[str], parser: Parser, several: bool) -> list[str]:
+    """Move to `parsed.configs` what argparse leaves of them where options stand between; return the other arguments."""
+    if not any(word.startswith("-") for word in rest):
+        parsed.configs, rest = [*parsed.configs, *rest], []
+    if not parsed.configs and not rest and not parsed.all:
+        parser.error(f"{_NAME_A_CONFIGURATION}: {parser.prog} config/local.yaml")
+    if not several:
+        parsed.configs, rest = parsed.configs[:1], [*parsed.configs[1:], *rest]
+    parsed.config = next(iter(parsed.configs), "")
+    return rest
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,8 +102,6 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
-        if message == "the following arguments are required: CONFIG":
-            message = f"{_NAME_A_CONFIGURATION}: {self.prog} config/local.yaml"
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}\n")
 
@@ -105,14 +123,21 @@ def build_parser(program: str | None = None) -> Parser:
         subparser = choices.add_parser(
             name,
             prog=f"{program} {name}",
-            usage=f"{program} {name} {'' if command.NEEDS == 'nothing' else 'CONFIG '}[OPTIONS]",
+            usage=f"{program} {name} {_configs_of(command)}[OPTIONS]",
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
             epilog=epilog,
         )
-        options.add_general_options(subparser, with_config=command.NEEDS != "nothing")
+        several = takes_several(command)
+        options.add_general_options(subparser, with_config=command.NEEDS != "nothing", several=several)
         command.add_options(subparser)
     return parser
+
+
+def _configs_of(command: CommandModule) -> str:
+    if command.NEEDS == "nothing":
+        return ""
+    return "CONFIG... " if takes_several(command) else "CONFIG "
 
 
 def own_options(name: str) -> Iterator[argparse.Action]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .commands import CommandModule, load_commands
-from .parser import EXIT_CODES, own_options
+from .parser import BEST_TO_WORST, EXIT_CODES, own_options
 
 _INTRODUCTION = """\
 # Commands
@@ -45,6 +45,8 @@ def reference() -> str:
         lines += ["", f"## {name}", "", *_section(name, command)]
     lines += ["", "## Exit codes", "", "| code | meaning |", "| --- | --- |"]
     lines += [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    order = ", ".join(map(str, reversed(BEST_TO_WORST)))
+    lines += ["", f"A command on several deployments ends with the worst of their exit codes, from the worst: {order}."]
     return "\n".join([*lines, _END])
 
 

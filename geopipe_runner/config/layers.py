@@ -1,6 +1,7 @@
 """One configuration from several texts: a file, the files that it extends, and what the command line sets.
 
-What stands further up goes first: the command line, then the file, then the file that it extends, and so on. Sections
+What stands further up goes first: the command line, then the entry of `deployments` that was chosen, then the rest of
+the file, then the file that it extends, and so on. Sections
 are merged key by key; any other value replaces the one below it, lists included. Every value keeps its place, so that a
 problem names the text that it comes from, and a path is relative to the folder of its file.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,13 @@ from .schema import Schema
 from .source import read_text
 
 EXTENDS = "extends"
+DEPLOYMENTS = "deployments"
 # Far more levels than anyone can follow.
 _MAX_LEVELS = 20
 
 
-def read_layers(path: Path, settings: Sequence[str], schema: Schema) -> Document:
-    """Returns the document of a file and all that it extends, with `settings` (`key.path=value`) on top.
+def read_layers(path: Path) -> Document:
+    """Returns the document of a file and all that it extends.
 
     Raises:
         ConfigError: a text cannot be read, or a file extends itself.
@@ -44,6 +48,11 @@ def read_layers(path: Path, settings: Sequence[str], schema: Schema) -> Document
             raise ConfigError([document.problem(fault, what, "give the path of a YAML file, relative to this one")])
         seen.append(base.resolve())
         document = merge(document, _read_file(base, str(base)))
+    return document
+
+
+def with_settings(document: Document, settings: Sequence[str], schema: Schema) -> Document:
+    """Returns the document with `settings` (`key.path=value`) on top. Raises ConfigError for one that is no YAML."""
     for text in settings:
         document = merge(_read_setting(text, schema), document)
     return document
@@ -77,6 +86,63 @@ def _merge(above: Any, below: Any, path: KeyPath, replaced: set[KeyPath]) -> Any
     return merged
 
 
+def names_of_deployments(document: Document) -> tuple[str, ...]:
+    """Returns the names of the entries of `deployments`; none for a configuration of one deployment.
+
+    Raises:
+        ConfigError: an entry is not a section, or the entries do not stand alone.
+    """
+    entries = document.data.get(DEPLOYMENTS)
+    if entries is None:
+        return ()
+    problems = []
+    if not isinstance(entries, dict) or not entries:
+        position = document.value_position((DEPLOYMENTS,))
+        valid = "write `name: {key: value}` below it for each deployment"
+        raise ConfigError([document.problem(position, "deployments is not a section with entries", valid)])
+    if "deployment" in document.data:
+        position = document.key_position(("deployment",))
+        valid = "leave it out: the name of each entry of `deployments` is its deployment"
+        problems.append(document.problem(position, "deployment does not go with deployments", valid))
+    for name, entry in entries.items():
+        if entry is not None and not isinstance(entry, dict):
+            position = document.value_position((DEPLOYMENTS, name))
+            valid = "write the keys that this deployment has of its own, or {}"
+            problems.append(document.problem(position, f"the entry {quote(name)} is not a section", valid))
+        for key in (EXTENDS, DEPLOYMENTS) if isinstance(entry, dict) else ():
+            if key in entry:
+                position = document.key_position((DEPLOYMENTS, name, key))
+                valid = "write it at the top of the file"
+                problems.append(document.problem(position, f"{key} cannot be in an entry of deployments", valid))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(entries)
+
+
+def select_deployment(document: Document, name: str) -> Document:
+    """Returns the document of one entry of `deployments`: what the entry says, on top of the rest of the file."""
+    place: KeyPath = (DEPLOYMENTS, name)
+    # Copies, because what is interpolated is filled in where it stands.
+    entry = deepcopy(document.data[DEPLOYMENTS][name]) or {}
+    rest = deepcopy({key: value for key, value in document.data.items() if key != DEPLOYMENTS})
+    own = {path[2:]: span for path, span in document.spans.items() if path[:2] == place and len(path) > 2}
+    if "deployment" not in entry:
+        entry = {"deployment": name, **entry}
+        key = document.spans[place]
+        own["deployment",] = replace(key, start=key.key_start, end=key.key_start + len(name), written=name, plain=False)
+    replaced: set[KeyPath] = set()
+    selected = Document(document.name, document.text, problems=[*document.problems], parts=document.parts)
+    selected.data = _merge(entry, rest, (), replaced)
+
+    def is_hidden(path: KeyPath) -> bool:
+        return path[:1] == (DEPLOYMENTS,) or any(path[:length] in replaced for length in range(len(path) + 1))
+
+    selected.spans = {path: span for path, span in document.spans.items() if not is_hidden(path)} | own
+    selected.unknown = {path for path in document.unknown if not is_hidden(path)}
+    selected.unknown |= {path[2:] for path in document.unknown if path[:2] == place and len(path) > 2}
+    return selected
+
+
 def _read_file(path: Path, name: str) -> Document:
     document = parse(name, read_text(path, name))
     document.parts = [TextPart(name, 0, path.absolute().parent)]
@@ -107,8 +173,8 @@ def _read_setting(text: str, schema: Schema) -> Document:
     keys = tuple(written_key.split("."))
     if not equals or not all(keys):
         raise unreadable("--set", f"{quote(text)} is not key.path=value", "write for instance --set job.workers=4")
-    if keys[0] == EXTENDS:
-        raise unreadable(name, "extends can only be in a file", "write it into the configuration")
+    if keys[0] in (EXTENDS, DEPLOYMENTS):
+        raise unreadable(name, f"{keys[0]} can only be in a file", "write it into the configuration")
     document = parse_value(name, value, keys, len(written_key) + 1, as_text=_is_text(schema, keys, value))
     document.parts = [TextPart(name, 0, Path.cwd())]
     return document

@@ -1168,6 +1168,14 @@ class Config:
             examples=[None, "base.yaml"],
         )
     )
+    deployments: Mapping[str, Any] | None = field(
+        metadata=key(
+            "Several deployments in one file, by name: each has the keys of its own, and shares the rest of the file. "
+            "The name is its `deployment`. Sections are merged as with `extends`. null: the file is one deployment.",
+            default=None,
+            examples=[None, {"places-eu": {"region": "eu-west-1"}, "places-us": {"region": "us-east-1"}}],
+        )
+    )
     deployment: str = field(
         metadata=key(
             "Name of this deployment. It becomes the value of the tag `geopipe:deployment`, which marks what belongs "
@@ -1289,6 +1297,13 @@ class Config:
     document: Document = field(repr=False, compare=False)
     # Values that came from environment variables, which no plan may show.
     secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    # The name of its entry in `deployments`, if the file has several.
+    entry: str = ""
+
+    @property
+    def argument(self) -> str:
+        """Returns how a command line names this configuration."""
+        return f"{self.path} --only {self.entry}" if self.entry else str(self.path)
 
     @property
     def shown_names(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..hidden_values import hide_secret
 from .document import Document, KeyPath
-from .layers import EXTENDS
+from .layers import DEPLOYMENTS, EXTENDS
 from .messages import dotted
 from .schema import Schema, load_schema, with_defaults
 
@@ -25,7 +25,9 @@ class ValueWithOrigin:
 def values_with_origins(document: Document) -> Iterator[ValueWithOrigin]:
     """Yield every value of a checked configuration, in the order of the reference."""
     schema = load_schema()
-    values = {key: value for key, value in with_defaults(schema, document.data).items() if key != EXTENDS}
+    values = {
+        key: value for key, value in with_defaults(schema, document.data).items() if key not in (EXTENDS, DEPLOYMENTS)
+    }
     yield from _values(document, schema, values, ())
 
 

@@ -145,6 +145,9 @@ class Section:
     """Sections of one block stand together; blocks follow each other in the order of their numbers."""
 
 
+Scope = Literal["region", "account", "everywhere"]
+"""A region of an account, an account with all its regions, or all accounts."""
+
 Paint = Literal["plain", "pipeline", "function", "queue", "store", "rights"]
 """The color family of a kind in the pictures of the documentation."""
 
@@ -164,6 +167,8 @@ class Kind(ABC, Generic[S]):
 
     permissions: ClassVar[tuple[str, ...]]
     """The IAM actions that the caller needs for the verbs below."""
+    scope: ClassVar[Scope] = "region"
+    """Where there can be only one resource of a name."""
     is_role: ClassVar[bool] = False
     """Whether other resources name it by an ARN that only AWS knows once the resource is adopted."""
     changes_rights: ClassVar[bool] = False

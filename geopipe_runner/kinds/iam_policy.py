@@ -53,6 +53,7 @@ class IamPolicy(Kind[PolicySpec]):
     search_permission = "iam:ListPolicies"
     paint = "rights"
     shape = "inside"
+    scope = "account"
     permissions = (
         "iam:CreatePolicy",
         "iam:GetPolicy",

@@ -58,6 +58,7 @@ class IamRole(Kind[RoleSpec]):
     changes_rights = True
     search_permission = "iam:ListRoles"
     paint = "rights"
+    scope = "account"
     permissions = (
         "iam:CreateRole",
         "iam:GetRole",

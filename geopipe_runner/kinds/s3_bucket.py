@@ -78,6 +78,7 @@ class S3Bucket(Kind[BucketSpec]):
     label = "bucket"
     serves_executions = True
     paint = "store"
+    scope = "everywhere"
     permissions = (
         "s3:CreateBucket",
         "s3:TagResource",

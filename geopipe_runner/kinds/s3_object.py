@@ -43,6 +43,7 @@ class S3Object(Kind[ObjectSpec]):
     shapes_results = True
     paint = "store"
     shape = "inside"
+    scope = "everywhere"
     permissions = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 
     def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, NoReturn
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..config.document import Position
 from ..deployment import Deployment
 from ..errors import TemplateError
 from .json_text import JsonLayout, JsonPath, dotted, find_constant, find_repeated_key, lay_out
 from .template_positions import TemplatePositions
+
+if TYPE_CHECKING:
+    from .bounded_jinja import BoundedEnvironment
 
 FUNCTION_ARN = "*FUNCTION_ARN*"
 # Room for a template with many comments: SageMaker takes definitions of 1 MB.
@@ -104,10 +108,12 @@ class DefinitionPositions:
         return lay_out(self._text)
 
 
-def _render_jinja(path: Path, source: str, values: Mapping[str, Any]) -> str:
+@cache
+def _environment() -> BoundedEnvironment:
+    """Returns the environment of all templates. Nothing in a template can change it."""
     import jinja2  # takes a while to import, and plain files do without
 
-    from .bounded_jinja import BoundedEnvironment, limited
+    from .bounded_jinja import BoundedEnvironment
 
     environment = BoundedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
@@ -120,8 +126,24 @@ def _render_jinja(path: Path, source: str, values: Mapping[str, Any]) -> str:
         return to_json(context, value, indent)
 
     environment.filters["tojson"] = strict_to_json
+    return environment
+
+
+@lru_cache(maxsize=16)
+def _compile(source: str, name: str) -> CodeType:
+    """Returns the code of a template, which all deployments of a command share."""
+    code: CodeType = _environment().compile(source, name, name)
+    return code
+
+
+def _render_jinja(path: Path, source: str, values: Mapping[str, Any]) -> str:
+    environment = _environment()
+    import jinja2
+
+    from .bounded_jinja import limited
+
     try:
-        code = environment.compile(source, str(path), str(path))
+        code = _compile(source, str(path))
         template = environment.template_class.from_code(environment, code, environment.make_globals(None))
         with limited(str(path)):
             return str(template.render(values))

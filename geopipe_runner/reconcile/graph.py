@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import CycleError, TopologicalSorter
 
+from ..aws.clock import Interrupted
 from ..aws.parallel import WORKERS
 from ..kinds.base import Resource
 
@@ -52,8 +53,10 @@ class Walk:
                         return tuple(waiting)
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
-                        key = running.pop(future)
-                        if after(key, future.exception()):
+                        key, error = running.pop(future), future.exception()
+                        if isinstance(error, Interrupted):  # no failure of the resource: everything ends
+                            raise error
+                        if after(key, error):
                             for creation_dependencies in waiting.values():
                                 creation_dependencies.discard(key)
             except BaseException:

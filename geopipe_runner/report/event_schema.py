@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..documents import DEFINITIONS
@@ -11,6 +12,12 @@ from ..json_shape import JsonShape, Schema
 
 PUBLISHED = Path(__file__).parents[1] / "events.schema.json"
 
+# On every event of one deployment where the command has several.
+_OF_SEVERAL: Mapping[str, Schema] = {
+    "deployment": {"type": "string", "description": "whose event it is, where the command has several deployments"},
+    "account_id": {"type": ["string", "null"], "description": "with deployment"},
+    "region": {"type": ["string", "null"], "description": "with deployment"},
+}
 _TIME = {"type": "string", "format": "date-time", "description": "when (UTC)"}
 
 
@@ -33,7 +40,7 @@ def _event_schema(event: type[Event]) -> Schema:
     first = {"time": _TIME, "event": {"const": event.name}}
     return {
         **schema,
-        "properties": {**first, **schema["properties"]},
+        "properties": {**first, **_OF_SEVERAL, **schema["properties"]},
         "required": [*first, *schema["required"]],
     }
 

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from ..errors import InterruptedByUser
 from ..events import Event, Failed, Transferred
+from ..json_shape import JsonDocument
 from ..reconcile.model import PlannedChange
 from .escape import to_json
 from .text.error import print_error
@@ -18,14 +19,19 @@ from .text.stdio import lost_output
 class JsonReport:
     """Writes each event as it comes, with the time (UTC). Errors go to standard error as well."""
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    def __init__(
+        self, out: TextIO, err: TextIO, place: JsonDocument | None = None, lock: threading.Lock | None = None
+    ) -> None:
+        """`place` is part of each event, and `lock` keeps lines whole, where several deployments share the output."""
         self._out = out
         self._err = err
-        self._lock = threading.Lock()
+        self._place = place or {}
+        self._lock = lock or threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Write one line."""
-        line = to_json({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event.document()})
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = to_json({"time": time, **self._place, **event.document()})
         with self._lock:
             try:
                 print(line, file=self._out, flush=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..aws import artifact
 from ..aws.artifact import Package
-from ..aws.clock import Interrupted
+from ..aws.clock import Interrupted, StoppableClock
 from ..aws.dependencies import install, platform_of
 from ..aws.endpoint import Endpoint, answered_steps, open_endpoint
 from ..aws.errors import translated
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @contextmanager
 def connect(session: Session) -> Iterator[Context]:
     """Within the block, the deployment's AWS can be called; identities are all that is known of its resources."""
-    with open_endpoint(session.config) as endpoint, translated():
+    with _open_endpoint(session) as endpoint, translated():
         aws = _connect(session, endpoint)
         context = _context(session, aws, NOTHING_BUILT)
         with _interruptible(context), translated():
@@ -55,9 +55,10 @@ def connect(session: Session) -> Iterator[Context]:
 def connect_for_run(session: Session) -> Iterator[Context]:
     """The same, with the function's zip, the pipeline's definition and the input as the job reads it."""
     config = session.config
-    with open_endpoint(config) as endpoint, translated():
-        definition, prepared = session.check()  # an emulator of our own starts meanwhile
-        packages, package_notes = _build_packages(session)
+    with _open_endpoint(session) as endpoint, translated():
+        with session.shared.local_work if session.shared else nullcontext():
+            definition, prepared = session.check()  # an emulator of our own starts meanwhile
+            packages, package_notes = _build_packages(session)
         aws = _connect(session, endpoint)
         if config.target == "local" and config.endpoint and offline_steps.need_entries(definition):
             offline_steps.check(config, definition, answered_steps(config.endpoint))
@@ -73,6 +74,11 @@ def connect_for_run(session: Session) -> Iterator[Context]:
             context = _context(session, aws, artifacts)
             with _interruptible(context), translated():
                 yield context
+
+
+def _open_endpoint(session: Session) -> AbstractContextManager[Endpoint]:
+    open_one = session.shared.open_endpoint if session.shared else open_endpoint
+    return open_one(session.config)
 
 
 def _build_packages(session: Session) -> tuple[dict[str, Package], tuple[str, ...]]:
@@ -97,12 +103,14 @@ def _build_package(session: Session, function: FunctionConfig) -> tuple[Package,
     if function.requirements:
         goal = platform_of(config.target, function.runtime, function.architecture or "x86_64")
         installed = install(function.requirements, goal, lambda text: session.report.emit(Note(text)))
-    package = artifact.build(
-        *function.source,
-        follow_links=function.follow_links,
-        packages=packages,
-        installed=installed.folder if installed else None,
-    )
+    folder = installed.folder if installed else None
+
+    def build() -> Package:
+        follow_links = function.follow_links
+        return artifact.build(*function.source, follow_links=follow_links, packages=packages, installed=folder)
+
+    content = function.source, function.follow_links, tuple(packages.items()), folder
+    package = session.shared.build_once(content, build) if session.shared else build()
     return package, (installed.note,) if installed else ()
 
 
@@ -121,7 +129,8 @@ def _connect(session: Session, endpoint: Endpoint) -> Aws:
     if config.target == "aws":
         session.on_start()  # a profile may ask for an MFA code on the terminal
     interactive = session.options.interactive
-    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive)
+    pools = session.shared.pools if session.shared else None
+    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive, pools=pools)
     if config.target == "local":
         session.on_start()
     return aws
@@ -175,9 +184,18 @@ def _interruptible(context: Context) -> Iterator[None]:
         kind = OutputFailed if isinstance(error, OutputFailed) else InterruptedByUser
         raise kind(*_interrupted(context, error.message).args) from None
     except (KeyboardInterrupt, Interrupted):
+        if isinstance(context.time, StoppableClock):
+            raise _stopped(context, context.time) from None
         raise _interrupted(context, "Interrupted.") from None
     except InterruptedByUser as error:
         raise _interrupted(context, error.message) from None
+
+
+def _stopped(context: Context, time: StoppableClock) -> InterruptedByUser:
+    """Do for one of several deployments what a signal asks for, and return what to say."""
+    if time.is_unattended:
+        _clean_up_unattended(context)
+    return _interrupted(context, time.reason)
 
 
 def _has_acted(context: Context) -> bool:
@@ -207,6 +225,6 @@ def _interrupted(context: Context, what: str) -> InterruptedByUser:
     if running:
         lines.append(f"The execution {running} continues.")
     program = context.options.program
-    again = f"run {config.path}" if names else f"resume {config.path} --execution {running.rsplit('/', 1)[-1]}"
-    hint = f"To continue: {program} {again}\nTo clean up: {program} cleanup {config.path}"
+    again = f"run {config.argument}" if names else f"resume {config.argument} --execution {running.rsplit('/', 1)[-1]}"
+    hint = f"To continue: {program} {again}\nTo clean up: {program} cleanup {config.argument}"
     return InterruptedByUser("\n".join(lines), hint if names or running else "")

@@ -26,10 +26,10 @@ def find_execution(context: Context, wanted: str | None) -> ExecutionView:
             "`python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
         )
     elif wanted:
-        latest = f"`{program} status {config.path}` shows the latest"
+        latest = f"`{program} status {config.argument}` shows the latest"
         hint = f"Give its ARN, the end of its ARN, or its run id; {latest}."
     else:
-        hint = f"`{program} run {config.path}` starts one."
+        hint = f"`{program} run {config.argument}` starts one."
     raise UsageError(f"Pipeline {config.pipeline.name} has {what}.", hint)
 
 

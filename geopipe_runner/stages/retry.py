@@ -29,7 +29,7 @@ def retry_failed_steps(context: Context, view: ExecutionView) -> ExecutionView:
     if hopeless := _failed_job(context, view):
         raise RefusedError(
             f"A retry cannot help: {hopeless}",
-            f"A new job is needed: {context.options.program} run {context.config.path}",
+            f"A new job is needed: {context.options.program} run {context.config.argument}",
         )
     execution_actions.retry(context.aws, view.arn)
     return _wait_until_changed(context, view)
@@ -53,7 +53,7 @@ def _wait_until_changed(context: Context, before: ExecutionView) -> ExecutionVie
     except TimedOut:
         raise AwsError(
             f"Execution {before.arn} is still {before.status} {_SHOWN_WITHIN:.0f} s after it was retried.",
-            f"Look at it later: {context.options.program} status {context.config.path}",
+            f"Look at it later: {context.options.program} status {context.config.argument}",
         ) from None
 
 

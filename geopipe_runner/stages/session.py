@@ -13,10 +13,10 @@ A command wires the stages it needs, and its `run` reads like the list of them:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..aws.account import Account
 from ..aws.clock import Clock
@@ -29,7 +29,32 @@ from ..jobs.registry import job_of
 from ..pipeline import execution_input
 
 if TYPE_CHECKING:
+    from ..aws.artifact import Package
+    from ..aws.client_pool import ClientPools
+    from ..aws.endpoint import Endpoint
     from ..context import Context, Options
+
+
+class Shared(Protocol):
+    """What several deployments of one command share."""
+
+    @property
+    def local_work(self) -> AbstractContextManager[Any]:
+        """One deployment after the other is within it.
+
+        Python computes on one thread at a time anyway, and the first ones should not wait for the local work of all
+        others before their calls.
+        """
+
+    @property
+    def pools(self) -> ClientPools:
+        """The clients of AWS."""
+
+    def build_once(self, content: Hashable, build: Callable[[], Package]) -> Package:
+        """Returns the zip of `content`, which is built for the first deployment that needs it."""
+
+    def open_endpoint(self, config: Config) -> AbstractContextManager[Endpoint]:
+        """Within the block, the endpoint that `config` names can be used."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +67,8 @@ class Session:
     time: Clock
     on_start: Callable[[], None] = lambda: None
     """Called when an interruption has to be handled with care from now on: something exists, or a person is asked."""
+    shared: Shared | None = None
+    """What it shares with other deployments of the same command."""
 
     def check(self) -> tuple[dict[str, Any], PreparedInput]:
         """Check everything that needs no call, and return the pipeline's definition and the input.

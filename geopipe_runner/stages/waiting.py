@@ -189,7 +189,7 @@ def _describe(facts: Facts) -> Iterator[str]:
 def _answer(context: Context, view: ExecutionView) -> str:
     """Return the command that answers the callbacks of an execution by hand."""
     execution_id = view.arn.rsplit("/", 1)[-1]
-    command = f"{context.options.program} callbacks {context.config.path}"
+    command = f"{context.options.program} callbacks {context.config.argument}"
     return f"`{command} --older-than 0s --execution {execution_id} --fail REASON`"
 
 
@@ -198,7 +198,7 @@ def _conclude(
 ) -> Iterator[str]:
     """The cause, and the command that helps."""
     config, program = context.config, context.options.program
-    path, execution_id = config.path, view.arn.rsplit("/", 1)[-1]
+    path, execution_id = config.argument, view.arn.rsplit("/", 1)[-1]
     run = f"`{program} run {path}`"
     logs = f"`{program} logs {path} --execution {execution_id}`"
     answer, function = _answer(context, view), receiver.name

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+import geopipe_runner
 from geopipe_runner.cli.main import main
 from geopipe_runner.config import Config, load
-from geopipe_runner.errors import ConfigError
+from geopipe_runner.errors import ConfigError, UsageError
 
 BASE = """\
 target: local
@@ -215,3 +216,57 @@ def test_what_is_loaded_says_nothing_of_its_layers(write: Any) -> None:
     layered: Config = load(write("extends: ../base.yaml\ndeployment: mine\n"), {})
     whole: Config = load(write(BASE.replace("rows.csv", "../rows.csv") + "deployment: mine\n", "team/whole.yaml"), {})
     assert {**vars(layered), "path": 0, "document": 0} == {**vars(whole), "path": 0, "document": 0}
+
+
+MANY = """\
+extends: base.yaml
+function: {timeout: 60}
+deployments:
+  places-eu: {region: eu-west-1, job: {provider: gazetteer}, tags: {stage: live}}
+  places-us:
+  other: {deployment: places-old, function: {memory: x}}
+"""
+
+
+def test_each_entry_of_deployments_is_a_configuration(write: Any) -> None:
+    path = write(MANY, "many.yaml")
+    europe, america = (load(path, {}, deployment=name) for name in ("places-eu", "places-us"))
+    assert (europe.deployment, europe.region, europe.bucket.name) == ("places-eu", "eu-west-1", "places-eu-data")
+    assert (america.deployment, america.region, america.bucket.name) == ("places-us", "us-west-2", "places-us-data")
+    assert europe.tags == {"team": "maps", "stage": "live"}
+    assert (europe.function.timeout, europe.function.memory) == (60, 512)
+    assert load(path, {}, settings=("function.timeout=5",), deployment="places-eu").function.timeout == 5
+    assert europe.argument == f"{path} --only places-eu"
+    assert geopipe_runner.load(path, deployment="places-us").config == america
+    with pytest.raises(ConfigError, match=r'many\.yaml:6:54: function\.memory is "x"'):
+        load(path, {}, deployment="other")
+
+
+def test_a_deployment_of_several_has_to_be_chosen(write: Any) -> None:
+    path = write(MANY, "many.yaml")
+    with pytest.raises(UsageError, match="has 3 deployments: places-eu, places-us, other"):
+        load(path, {})
+    with pytest.raises(UsageError, match="no deployment 'place-eu'") as caught:
+        load(path, {}, deployment="place-eu")
+    assert caught.value.hint == 'Did you mean "places-eu"?'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("deployments: {}\n", "1:14: deployments is not a section with entries"),
+        ("deployments: [a]\n", "1:14: deployments is not a section with entries"),
+        ("deployments:\n  a: 1\n", "2:6: the entry \"a\" is not a section"),
+        ("deployment: x\ndeployments:\n  a: {}\n", "1:1: deployment does not go with deployments"),
+        ("deployments:\n  a: {extends: base.yaml}\n", "2:7: extends cannot be in an entry of deployments"),
+        ("extends: base.yaml\ndeployments:\n  Not_a_name: {}\n", "3:3: deployment \"Not_a_name\" is not allowed"),
+    ],
+)  # fmt: skip
+def test_wrong_deployments_are_refused_where_they_stand(text: str, problem: str, write: Any) -> None:
+    assert any(found.startswith(f"many.yaml:{problem}") for found in problems_of_many(write(text, "many.yaml")))
+
+
+def problems_of_many(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    return [str(problem).removeprefix(f"{path.parent}/") for problem in caught.value.problems]

@@ -70,10 +70,15 @@ def aws_at(url: str, read_timeout: float, said: list[str]) -> Aws:
     return Aws(session, Account(ACCOUNT_ID, "us-west-2", url), "ours", retrier, config)
 
 
+def watch_events(watch: ResponseWatch, events: Events) -> None:
+    for event, hook in watch.hooks:
+        events.register(event, hook)
+
+
 def test_silence_is_announced_once() -> None:
     said: list[str] = []
     events = Events()
-    ResponseWatch(said.append, silence=0.1).register(events)
+    watch_events(ResponseWatch(said.append, silence=0.1), events)
     request = SimpleNamespace(url="http://127.0.0.1:4566/x")
     events.handlers["before-send"](request, event_name="before-send.sagemaker.DescribePipeline")
     eventually(lambda: said, what="the announcement")
@@ -85,7 +90,7 @@ def test_a_response_and_a_body_that_is_being_sent_are_no_silence() -> None:
     said: list[str] = []
     events = Events()
     watch = ResponseWatch(said.append, silence=0.5)
-    watch.register(events)
+    watch_events(watch, events)
     request = SimpleNamespace(url="http://127.0.0.1:4566/x")
     events.handlers["before-send"](request, event_name="before-send.s3.PutObject")
     until = time.monotonic() + 1.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from geopipe_runner import events
 from geopipe_runner.config.origins import ValueWithOrigin
 from geopipe_runner.errors import AwsError, ConfigError, ExecutionFailed, Failure, Problem
-from geopipe_runner.events import Event
+from geopipe_runner.events import DeploymentResult, Event
 from geopipe_runner.kinds.base import MISSING, Change
 from geopipe_runner.pipeline.definition import StepOutline
 from geopipe_runner.pipeline.execution import ExecutionInput, ExecutionView, StepView
@@ -35,7 +35,12 @@ GRAPH = (
     StepNode("decide", "Condition", "", "", ()),
     StepNode("one", "Lambda", "decide", "if true", (StepNeed("two", ("output a",), trigger="Failed"),)),
 )
+RESULTS_OF_SEVERAL = (
+    DeploymentResult("a", "a", "123456789012", "eu-west-1", "fleet.yaml", {"create": 2}, "Succeeded", 200, 1.5),
+    DeploymentResult("b.yaml", "b.yaml", None, None, "b.yaml", exit_code=2),
+)
 EXAMPLES: list[Event] = [
+    events.SeveralFinished(RESULTS_OF_SEVERAL, 2),
     events.Welcome(),
     events.Valid("c.yaml"),
     events.Connected(shipped(), deployment().account),

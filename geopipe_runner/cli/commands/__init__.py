@@ -44,11 +44,23 @@ class Command(CommandModule, Protocol):
         """Do it, and return the exit code."""
 
 
+class SeveralCommand(Command, Protocol):
+    """A command that also takes several deployments in one command line. It runs once for each."""
+
+    SEVERAL: Literal["read", "write"]
+    """Whether it only reads, or may change something."""
+
+
 class StandaloneCommand(CommandModule, Protocol):
     """A command that needs nothing (`NEEDS`), and takes no CONFIG."""
 
     def run(self, report: Report, arguments: argparse.Namespace) -> int:
         """Do it, and return the exit code."""
+
+
+def takes_several(command: CommandModule) -> bool:
+    """Whether a command line may name several deployments for it."""
+    return hasattr(command, "SEVERAL")
 
 
 @cache

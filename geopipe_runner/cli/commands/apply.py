@@ -15,11 +15,13 @@ HELP = "create what is missing and change what differs, without an execution"
 DETAILS = "Run the pipeline later with `run`, which then finds everything in place."
 EXAMPLES = ("apply config/us-west-2.yaml --non-interactive",)
 NEEDS = "files"
+SEVERAL = "write"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_plan_options(parser)
     options.add_prune(parser)
+    options.add_output_dir(parser)
     options.add_output(parser)
 
 
@@ -27,6 +29,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     """Show the plan, and apply it. Raises RefusedError where a run would be in vain or touch what is not ours."""
     from ...stages import setup
 
+    session.check_output_dir()
     with session.connect_for_run() as context:
         setup_plan = setup.plan(context)
         setup.refuse_job(setup_plan)

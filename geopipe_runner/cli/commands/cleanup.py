@@ -15,12 +15,14 @@ HELP = "delete what belongs to this deployment"
 DETAILS = "[Clean up](../how-to/clean-up.md) explains the policies."
 EXAMPLES = ("cleanup config/local.yaml --dry-run", "cleanup config/local.yaml --cleanup=all")
 NEEDS = "config"
+SEVERAL = "write"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     options.add_prune(parser)
     options.add_cleanup(parser)
+    options.add_output_dir(parser)
     options.add_output(parser)
 
 
@@ -29,6 +31,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     from ...events import Planned
     from ...stages import cleanup
 
+    session.check_output_dir()
     with session.connect() as context:
         if arguments.dry_run:
             plan = cleanup.plan_all(context).shown

@@ -15,12 +15,14 @@ HELP = "show the plan and change nothing (like run --dry-run)"
 DETAILS = ""
 EXAMPLES = ("plan config/local.yaml", "plan config/local.yaml --detailed-exitcode")
 NEEDS = "files"
+SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_detailed_exitcode(parser)
     options.add_plan_options(parser)
     options.add_prune(parser)
+    options.add_output_dir(parser)
     options.add_output(parser)
 
 
@@ -28,6 +30,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     """Show the plan. Raises RefusedError, after showing it, where a run would be in vain or touch what is not ours."""
     from ...stages import setup
 
+    session.check_output_dir()
     with session.connect_for_run() as context:
         setup_plan = setup.plan(context)
         setup.refuse_job(setup_plan)

@@ -19,6 +19,7 @@ EXAMPLES = (
     "config/local.yaml --output-dir out",
 )
 NEEDS = "files"
+SEVERAL = "write"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

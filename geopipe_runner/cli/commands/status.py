@@ -15,6 +15,7 @@ HELP = "show an execution: its steps, their times, and why it failed"
 DETAILS = ""
 EXAMPLES = ("status config/us-west-2.yaml",)
 NEEDS = "config"
+SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ HELP = "check the configuration and the template without calling AWS"
 DETAILS = "It also checks the files that the configuration names. No call leaves the machine."
 EXAMPLES = ("validate config/local.yaml",)
 NEEDS = "files"
+SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,5 +29,5 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     _, prepared = session.check()
     for note in prepared.notes:
         session.report.emit(Note(note))
-    session.report.emit(Valid(str(session.config.path)))
+    session.report.emit(Valid(session.config.argument))
     return 0

@@ -198,6 +198,11 @@ class TextReport:
                 self._print(self._rule)
                 self._print_block("SageMaker pipeline scenario is complete.")
 
+            case events.SeveralFinished():
+                from .several import several_lines  # only a command on several deployments needs it
+
+                self._print_all(several_lines(event.deployments))
+
             case events.Connected() | events.Finished():
                 pass  # for programs; on a terminal, the exit code says enough
 

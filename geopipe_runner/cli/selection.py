@@ -1,0 +1,153 @@
+"""Which deployments a command line names: files, patterns, folders, and the entries of `deployments` in a file.
+
+A problem with one file is a problem of its deployments, and not of the others. What makes the selection itself unclear
+is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ..config import Config, ConfigFile, shortened
+from ..config.messages import nearest
+from ..errors import ConfigError, UsageError
+
+_PATTERN = "*?["
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class SelectedDeployment:
+    """One deployment of the command line. `file` is None where the file cannot be read, for the reason `error`."""
+
+    path: Path
+    file: ConfigFile | None
+    entry: str | None = None
+    error: ConfigError | None = None
+
+    def load(self) -> Config:
+        """Returns its configuration. Raises ConfigError."""
+        if self.file is None:
+            raise self.error or AssertionError("without a file, there is an error")
+        return self.file.load(self.entry)
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"{self.path} ({self.entry})" if self.entry else str(self.path)
+
+
+@dataclass(frozen=True)
+class DeploymentSelection:
+    """The deployments that a command line names, in its order."""
+
+    deployments: tuple[SelectedDeployment, ...]
+    is_set: bool
+    """Whether a set was named: several files, a pattern, a folder, or a file with several deployments. It may have one
+    member."""
+
+
+def select(parsed: argparse.Namespace, *, files: bool) -> DeploymentSelection:
+    """Returns what the command line names. `files`: the files that a configuration names must exist.
+
+    Raises:
+        UsageError: one of several files does not exist, or a pattern, a folder or `--only` matches nothing.
+    """
+    paths = [*_paths(parsed)]
+    is_set = len(paths) > 1 or len(parsed.configs) != 1 or _is_pattern(parsed.configs[0])
+    found = [deployment for path in paths for deployment in _read(path, files, parsed.settings)]
+    if parsed.all:
+        bases = {base for deployment in found if deployment.file for base in deployment.file.bases}
+        found = [deployment for deployment in found if deployment.path.resolve() not in bases]
+    entries = [deployment for deployment in found if deployment.entry]
+    if parsed.only:
+        found = _only(found, parsed.only)
+        is_set = is_set or len(found) > 1
+    else:
+        is_set = is_set or bool(entries)
+    return DeploymentSelection(tuple(found), is_set)
+
+
+def refuse_several(selection: DeploymentSelection, command: str) -> None:
+    """Raises UsageError where a set is named for a command about one deployment."""
+    if selection.is_set:
+        names = shortened([deployment.entry or str(deployment.path) for deployment in selection.deployments])
+        raise UsageError(
+            f"`{command}` is about one deployment, and these are named: {names}.", "Choose one with --only."
+        )
+
+
+def _paths(parsed: argparse.Namespace) -> Iterator[Path]:
+    """Yields every file once, in the order of the command line."""
+    missing = [word for word in parsed.configs if not _is_pattern(word) and not Path(word).exists()]
+    if missing and (len(parsed.configs) > 1 or parsed.all):  # the problem of the only file is that of a configuration
+        raise UsageError(f"There is no file {missing[0]!r}.", "Check the paths on the command line.")
+    seen: set[Path] = set()
+    for path in (*(path for word in parsed.configs for path in _expand(word)), *_files_below(parsed.all)):
+        if path.resolve() not in seen:
+            seen.add(path.resolve())
+            yield path
+
+
+def _is_pattern(word: str) -> bool:
+    return any(character in word for character in _PATTERN) and not Path(word).exists()
+
+
+def _expand(word: str) -> list[Path]:
+    if not _is_pattern(word):
+        return [Path(word)]
+    import glob  # only patterns need it
+
+    found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    paths = [Path(name) for name in found if Path(name).is_file()]
+    if not paths:
+        raise UsageError(f"No file matches {word!r}.", "Put a pattern in quotes, such as 'config/*.yaml'.")
+    return paths
+
+
+def _files_below(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        found = []
+        for parent, folders_inside, names in os.walk(folder):
+            folders_inside[:] = [name for name in folders_inside if not name.startswith(".")]
+            found += [Path(parent, n) for n in names if n.endswith(_SUFFIXES) and not n.startswith(".")]
+        if not found:
+            what = "has no YAML files" if folder.is_dir() else "is not a folder"
+            raise UsageError(f"{folder} {what}.", "Name a folder of configurations after --all.")
+        yield from sorted(found)
+
+
+def _read(path: Path, files: bool, settings: Sequence[str]) -> Iterator[SelectedDeployment]:
+    try:
+        file = ConfigFile(path, os.environ, files=files, settings=settings)
+    except ConfigError as error:
+        yield SelectedDeployment(path, None, error=error)
+        return
+    for name in file.names or (None,):
+        yield SelectedDeployment(path, file, name)
+
+
+def _only(found: Sequence[SelectedDeployment], patterns: Sequence[str]) -> list[SelectedDeployment]:
+    """Returns the deployments whose names match one of the patterns. A file without entries has the name in it."""
+    names = [deployment.entry or _name_in(deployment) for deployment in found]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            near = nearest(pattern, names)
+            known = f"The deployments are {shortened([name for name in names if name])}."
+            raise UsageError(
+                f"--only: no deployment is called {pattern!r}.", f'Did you mean "{near}"?' if near else known
+            )
+    return [
+        deployment
+        for deployment, name in zip(found, names, strict=True)
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
+
+
+def _name_in(deployment: SelectedDeployment) -> str:
+    return deployment.file.written_name if deployment.file else ""

@@ -1,0 +1,210 @@
+"""One command on several deployments, as real processes: isolation, the table, events, signals and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+import yaml
+
+from tests.support.e2e import Standing, Workplace, start_emulator
+from tests.support.output import wait_for_output
+from tests.support.paths import ROOT
+
+FLEET = "docs/examples/many_accounts/fleet.yaml"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Standing]:
+    """One for all tests: each has deployments of its own."""
+    # A job takes long enough to be interrupted. The provider `gazetteer` needs none.
+    standing = start_emulator("--job-seconds", "600")
+    yield standing
+    standing.process.send_signal(signal.SIGTERM)
+    standing.process.wait(30)
+
+
+def write_fleet(folder: Path, url: str | None, deployments: dict[str, Any], **more: Any) -> Path:
+    settings: dict[str, Any] = {
+        "target": "local",
+        "endpoint": url,
+        "region": "us-west-2",
+        "account_id": "123456789012",
+        "bucket": {"name": "${deployment}-data"},
+        "iam": {"propagation_timeout": 0},
+        "job": {"provider": "gazetteer"},
+        "execution": {"poll_interval": 0.2},
+        "emulator": {"time_scale": 0.02},
+        **more,
+        "deployments": deployments,
+    }
+    path = folder / "fleet.yaml"
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return path
+
+
+def rows_of(output: str) -> dict[str, list[str]]:
+    """Returns the rows of the table at the end, by the names of the deployments."""
+    heading, table = output.rpartition("deployment ")[1:]
+    assert heading
+    return {line.split()[0]: line.split()[1:] for line in table.splitlines()[1:] if line.strip()}
+
+
+def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Standing) -> None:
+    deployments = {
+        "good-one": {},
+        "good-two": {"region": "eu-west-1"},
+        "elsewhere": {"endpoint": "http://127.0.0.1:9"},
+        "not-ours": {"bucket": {"name": "a-bucket-of-others"}},
+        "unclear": {"function": {"memory": "much"}},
+    }
+    emulator.client("s3").create_bucket(
+        Bucket="a-bucket-of-others", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+    )
+    fleet = write_fleet(workplace.folder, emulator.url, deployments)
+    done = workplace.geopipe("run", fleet, "--non-interactive", "--output-dir", "out", "--cleanup=none", "--jobs", "3")
+    rows = rows_of(done.stdout)
+    assert {name: row[-1] for name, row in rows.items()} == {
+        "good-one": "0",
+        "good-two": "0",
+        "elsewhere": "1",
+        "not-ours": "5",
+        "unclear": "2",
+    }, done.stderr
+    assert done.returncode == 1
+    assert rows["good-two"][:5] == ["123456789012", "eu-west-1", "+19", "Succeeded", "200"]
+    assert rows["unclear"][:2] == ["-", "-"]
+    assert "not-ours: Error: Nothing was done, because these do not belong to this deployment" in done.stderr
+    assert f"{fleet}:" in done.stderr and "\nunclear: " not in done.stderr  # as editors recognize it
+    out = workplace.folder / "out"
+    assert sorted(path.name for path in out.iterdir()) == ["elsewhere", "good-one", "good-two", "not-ours", "unclear"]
+    record = json.loads((out / "good-two/run.json").read_text())
+    assert (record["deployment"], record["region"], record["results"]["rows"]) == ("good-two", "eu-west-1", 200)
+    assert "good-one" not in (out / "good-two/transcript.txt").read_text()
+    assert (out / "good-one/results.csv").stat().st_size > 0
+
+    two = ("--only", "good-*")
+    same = workplace.geopipe("plan", fleet, *two, "--detailed-exitcode")
+    assert same.returncode == 0, same.stderr
+    assert "== good-one in account 123456789012, us-west-2" in same.stdout
+    assert {row[2] for row in rows_of(same.stdout).values()} == {"none"}
+
+    status = workplace.geopipe("status", fleet, *two, "--output", "json")
+    events = [json.loads(line) for line in status.stdout.splitlines()]
+    shown = {event["deployment"]: event for event in events if event["event"] == "execution"}
+    assert {name: (event["region"], event["status"]) for name, event in shown.items()} == {
+        "good-one": ("us-west-2", "Succeeded"),
+        "good-two": ("eu-west-1", "Succeeded"),
+    }
+    *_, summary, finished = events
+    assert [result["execution"] for result in summary["deployments"]] == ["Succeeded", "Succeeded"]
+    assert (summary["event"], finished) == ("summary", {"time": finished["time"], "event": "finished", "exit_code": 0})
+
+    gone = workplace.geopipe("cleanup", fleet, *two, "--cleanup=all", "--non-interactive")
+    assert gone.returncode == 0, gone.stderr
+    assert {row[2] for row in rows_of(gone.stdout).values()} == {"-19"}
+
+
+def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emulator: Standing) -> None:
+    before = emulator.calls()
+    fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}})
+    single = workplace.folder / "single.yaml"
+    single.write_text("extends: fleet.yaml\n")
+    twin = yaml.safe_load(fleet.read_text()) | {"deployment": "three", "bucket": {"name": "one-data"}}
+    del twin["deployments"]
+    single.write_text(yaml.safe_dump(twin))
+    for arguments, message in {
+        ("apply", fleet, single, "--non-interactive"): f"{fleet} (one) and {single}: bucket one-data, input file",
+        ("apply", fleet): "`apply` on several deployments asks once, and the input ended",
+        ("cleanup", fleet): "The clean-up policy of",
+        ("logs", fleet): "`logs` is about one deployment, and these are named: one, two.",
+        ("plan", fleet, "--adopt", "queue"): "--adopt is about one deployment",
+        ("plan", fleet, "--plan-out", "plan.json"): "--plan-out is about one deployment",
+        ("plan", fleet, "missing.yaml"): "There is no file 'missing.yaml'",
+    }.items():
+        refused = workplace.geopipe(*arguments)
+        assert (refused.returncode, refused.stderr.count("Traceback")) == (2, 0), refused.stderr
+        assert message in refused.stderr
+    assert emulator.calls() == before
+
+
+def test_ctrl_c_ends_each_as_it_would_end_alone(workplace: Workplace, emulator: Standing) -> None:
+    fleet = write_fleet(
+        workplace.folder,
+        emulator.url,
+        {"first": {}, "second": {}, "third": {}},
+        job={"provider": "sagemaker_geospatial"},
+    )
+    process = workplace.start("run", fleet, "--non-interactive", "--cleanup=all", "--jobs", "2")
+    seen = wait_for_output(process, "second: executing")
+    if "first: executing" not in seen:
+        seen += wait_for_output(process, "first: executing")
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    output = seen + process.stdout.read()
+    assert process.wait(90) == 130, output
+    for name in ("first", "second"):
+        assert f"{name}: Error: Interrupted." in output
+        assert f"To clean up: python run.py cleanup {fleet} --only {name}" in output
+    assert "third: Error: Interrupted. Nothing was done for this deployment." in output
+    assert {row[-1] for row in rows_of(output).values()} == {"130"}
+
+    # SIGTERM during the same runs: no one will come back, so the policy is applied.
+    process = workplace.start("run", fleet, "--non-interactive", "--cleanup=all", "--only", "first,second")
+    seen = wait_for_output(process, "second: executing")
+    if "first: executing" not in seen:
+        seen += wait_for_output(process, "first: executing")
+    process.send_signal(signal.SIGTERM)
+    output = process.stdout.read() if process.stdout else ""
+    assert process.wait(90) == 130, output
+    names = {name for names in emulator.inventory().values() for name in names}
+    assert not [name for name in names if "first" in name or "second" in name], output
+
+
+def test_a_person_is_asked_once_and_sees_a_line_for_each(workplace: Workplace, emulator: Standing) -> None:
+    fleet = write_fleet(workplace.folder, emulator.url, {"asked-one": {}, "asked-two": {}})
+    command = workplace.command("apply", fleet)
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    terminal = pexpect.spawn(command[0], command[1:], env=environment, encoding="utf-8", timeout=90)
+    terminal.setwinsize(40, 120)
+    terminal.expect("asked-two in account 123456789012, us-west-2")
+    terminal.expect(r"apply 2 deployments in 1 account and 1 region\? \(y/n\)")
+    terminal.sendline("y")
+    terminal.expect("0 of 2 done")
+    terminal.expect("deployment +account +region +changes")
+    terminal.expect(r"asked-one .*\+19")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+    command = workplace.command("cleanup", fleet, "--cleanup=all")
+    terminal = pexpect.spawn(command[0], command[1:], env=environment, encoding="utf-8", timeout=90)
+    terminal.expect(r"\(y/n\)")
+    terminal.sendline("n")
+    terminal.expect("was not confirmed")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 5
+
+
+@pytest.mark.slow
+def test_thirty_deployments_in_one_file(workplace: Workplace) -> None:
+    """The example of the documentation: ten accounts, each an emulator that its three regions share."""
+    valid = workplace.geopipe("validate", ROOT / FLEET)
+    assert valid.returncode == 0, valid.stderr
+    assert len(rows_of(valid.stdout)) == 30
+    arguments = ("--set", "target=local", "--jobs", "3", "--output", "json", "--detailed-exitcode")
+    planned = workplace.start("plan", ROOT / FLEET, *arguments)
+    output, _ = planned.communicate(timeout=600)
+    assert planned.returncode == 4, output
+    events = [json.loads(line) for line in output.splitlines()]
+    results = events[-2]["deployments"]
+    assert len(results) == 30
+    assert len({(result["account_id"], result["region"]) for result in results}) == 30
+    assert {(result["exit_code"], result["changes"]["create"]) for result in results} == {(4, 19)}
