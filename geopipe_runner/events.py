@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from .aws.account import Account
 from .config.model import Config
@@ -214,6 +214,25 @@ class ConfigShown(Event, name="config", fields=(many("values", CONFIG_VALUE),)):
     """Every value of the configuration that applies, and where it comes from."""
 
     values: tuple[ValueWithOrigin, ...]
+
+
+@dataclass(frozen=True)
+class CheckDone(
+    Event,
+    name="check",
+    fields=(
+        text("topic", "such as credentials or clock"),
+        choice("status", ["ok", "warning", "problem", "skipped"]),
+        text("finding"),
+        text("advice", "what to do; empty for nothing"),
+    ),
+):
+    """Doctor has checked one thing. Only a problem keeps a run from working."""
+
+    topic: str
+    status: Literal["ok", "warning", "problem", "skipped"]
+    finding: str
+    advice: str = ""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from ..config.model import Config
 from ..errors import AwsError, RefusedError
 from .account import Account
 from .clock import Time
+from .connection_watch import ConnectionWatch
 from .credentials import no_credentials
 from .endpoint import foreign, on_loopback, silent
 from .error_codes import BAD_CREDENTIALS, THROTTLED, error_code, is_aws_code
@@ -180,11 +181,12 @@ def connect(
     progress: Progress = ignore_progress,
     *,
     interactive: bool = True,
+    watch: ConnectionWatch | None = None,
 ) -> Aws:
     """Returns a checked connection: GetCallerIdentity names the account that the configuration expects.
 
-    `interactive`: the user can answer when a profile asks for an MFA code. Raises AwsError without usable
-    credentials, RefusedError in another account.
+    `interactive`: the user can answer when a profile asks for an MFA code. `watch` notes how far the connection comes.
+    Raises AwsError without usable credentials, RefusedError in another account.
     """
     client_config = _client_config(endpoint_url)
     session = make_session(config, endpoint_url, client_config, interactive=interactive)
@@ -196,6 +198,9 @@ def connect(
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
     aws = Aws(session, account, config.bucket.name, retrier, client_config, progress)
     sts = aws.client("sts")
+    if watch:
+        watch.credentials_loaded(session)
+        sts.meta.events.register("after-call", watch.response_received)
     response = in_background(sts.get_caller_identity)
     if config.target == "local":
         # An emulator takes a while to start up. With AWS the call may be fetching credentials with clients of

@@ -37,13 +37,17 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+    from ..aws.connection_watch import ConnectionWatch
 
 
 @contextmanager
-def connect(session: Session) -> Iterator[Context]:
-    """Within the block, the deployment's AWS can be called; identities are all that is known of its resources."""
+def connect(session: Session, watch: ConnectionWatch | None = None) -> Iterator[Context]:
+    """Within the block, the deployment's AWS can be called; identities are all that is known of its resources.
+
+    `watch` notes how far the connection comes.
+    """
     with open_endpoint(session.config) as endpoint, translated():
-        aws = _connect(session, endpoint)
+        aws = _connect(session, endpoint, watch)
         context = _context(session, aws, NOTHING_BUILT)
         with _interruptible(context), translated():
             if session.options.output_dir:
@@ -106,7 +110,7 @@ def _build_package(session: Session, function: FunctionConfig) -> tuple[Package,
     return package, (installed.note,) if installed else ()
 
 
-def _connect(session: Session, endpoint: Endpoint) -> Aws:
+def _connect(session: Session, endpoint: Endpoint, seen: ConnectionWatch | None = None) -> Aws:
     # Imported only now: an emulator of our own starts meanwhile.
     from ..aws.clients import connect as connect_client
 
@@ -121,7 +125,7 @@ def _connect(session: Session, endpoint: Endpoint) -> Aws:
     if config.target == "aws":
         session.on_start()  # a profile may ask for an MFA code on the terminal
     interactive = session.options.interactive
-    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive)
+    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive, watch=seen)
     if config.target == "local":
         session.on_start()
     return aws

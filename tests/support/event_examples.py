@@ -55,6 +55,8 @@ EXAMPLES: list[Event] = [
     events.ConfigShown(
         (ValueWithOrigin("tags", {"team": "maps"}, "c.yaml:2"), ValueWithOrigin("profile", None, "default"))
     ),
+    events.CheckDone("clock", "ok", "It agrees with the endpoint's."),
+    events.CheckDone("endpoint", "problem", "Nothing listens there.", "Start the emulator."),
     events.LogRead("arn:e", ("a line",)),
     events.ResultsRead(Results("b", ("k",), ("h",), (("1",),), 1, 1, Path("results.csv"), 9, (Path("results.csv"),))),
     events.ResultsRead(Results("b", (), (), (), None, None, None, warnings=("odd",))),

@@ -13,6 +13,7 @@ from ... import events
 from ...errors import InterruptedByUser
 from ...reconcile.model import PlannedChange
 from ..escape import printable
+from .checks import check_lines
 from .cleanup import deletion_lines, kept_lines, remaining_lines
 from .error import print_error
 from .execution import callback_lines, execution_lines
@@ -152,6 +153,9 @@ class TextReport:
 
             case events.ConfigShown():
                 self._print_all(config_lines(event.values))
+
+            case events.CheckDone():
+                self._print_all(check_lines(event))
 
             case events.LogRead():
                 lines = (line for text in event.lines for line in text.split("\n"))

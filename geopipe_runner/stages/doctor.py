@@ -1,0 +1,240 @@
+"""Everything around a deployment that can keep a run from working, each with what to do. Nothing is changed.
+
+What the configuration says has been checked by then, as for every command. The checks here go from this machine to the
+account: packages, environment, endpoint, credentials, clock, permissions, service, quotas. One that fails does not end
+the others, but without a connection the later ones are skipped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from ..aws.connection_watch import ConnectionWatch
+from ..aws.error_codes import ClientError, is_denied, is_not_found, is_refusal
+from ..aws.errors import AWS_ERRORS, as_aws_error, reason
+from ..aws.parallel import in_parallel
+from ..context import Context
+from ..errors import GeopipeError, InterruptedByUser
+from ..events import CheckDone, Note
+from ..jobs.registry import job_of
+from ..kinds.base import Resource
+from ..reconcile import orphans
+from . import local_checks
+from .connection import connect
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+
+# AWS refuses requests that are signed more than five minutes away from its own time.
+_REFUSED_SKEW = 300.0
+_NOTICED_SKEW = 60.0
+# What Lambda leaves to functions without reserved concurrency.
+_UNRESERVED = 100
+_LISTED = "docs/reference/permissions.md lists what the caller needs."
+
+
+def examine(session: Session) -> bool:
+    """Check everything, report each check, and return whether there is no problem."""
+    counts: Counter[str] = Counter()
+
+    def report(check: CheckDone) -> None:
+        counts[check.status] += 1
+        session.report.emit(check)
+
+    session.check()
+    for check in _local_checks(session):
+        report(check)
+    if counts["problem"]:
+        report(CheckDone("account", "skipped", "Not examined, because of the problem above.", ""))
+    else:
+        _examine_account(session, report)
+    parts = [f"{counts[status]} {status}{'s' if counts[status] > 1 else ''}" for status in ("problem", "warning")]
+    found = [part for part in parts if not part.startswith("0")]
+    session.report.emit(Note(f"{' and '.join(found)}." if found else "No problem found."))
+    return not counts["problem"]
+
+
+def _local_checks(session: Session) -> Iterator[CheckDone]:
+    yield from local_checks.check_packages(session.config)
+    yield from local_checks.check_environment(session.config)
+    endpoint = local_checks.check_endpoint(session.config)
+    if endpoint:
+        yield endpoint
+
+
+def _examine_account(session: Session, report: Callable[[CheckDone], None]) -> None:
+    watch = ConnectionWatch()
+    try:
+        with connect(session, watch) as context:
+            report(CheckDone("credentials", "ok", _credentials_found(session, watch)))
+            report(_check_clock(watch))
+            account = context.aws.account
+            finding = f"{account.account_id} in {account.region}, as {account.caller_arn}."
+            report(CheckDone("account", "ok", finding))
+            for check in (_check_permissions, _check_searches, _check_service, _check_quotas):
+                for found in check(context):
+                    report(found)
+    except InterruptedByUser:
+        raise
+    except GeopipeError as error:
+        topic = "account" if watch.responded else "endpoint" if watch.method else "credentials"
+        if watch.responded:
+            report(_check_clock(watch))
+        report(CheckDone(topic, "problem", error.message, error.hint))
+
+
+def _credentials_found(session: Session, watch: ConnectionWatch) -> str:
+    if session.config.target == "local":
+        return "The emulator takes any."
+    role = session.config.assume_role
+    through = f", which assume {role.role_arn}" if role else ""
+    profile = f" of profile {session.config.profile}" if session.config.profile else ""
+    return f"Found ({watch.method}{profile}){through}."
+
+
+def _check_clock(watch: ConnectionWatch) -> CheckDone:
+    if watch.ahead is None:
+        return CheckDone("clock", "skipped", "The response had no date to compare with.")
+    seconds = abs(watch.ahead)
+    if seconds < _NOTICED_SKEW:
+        return CheckDone("clock", "ok", "It agrees with the endpoint's.")
+    finding = f"The clock of this machine is {seconds:,.0f} s {'ahead' if watch.ahead > 0 else 'behind'}."
+    advice = "Set the clock, for instance with NTP: AWS refuses requests that are five minutes off."
+    return CheckDone("clock", "problem" if seconds >= _REFUSED_SKEW else "warning", finding, advice)
+
+
+# Permissions
+
+
+def _check_permissions(context: Context) -> Iterator[CheckDone]:
+    """Read every resource of the deployment, its executions and logs, as plan, status and logs do."""
+    aws, config = context.aws, context.config
+    reads: dict[str, Callable[[], Any]] = {
+        resource.key: partial(resource.kind.observe, aws, resource.spec) for resource in context.blueprint.resources
+    }
+    sagemaker, logs = aws.client("sagemaker"), aws.client("logs")
+    executions = partial(sagemaker.list_pipeline_executions, PipelineName=config.pipeline.name, MaxResults=1)
+    others = {"executions": ("executions", executions)}
+    for group in context.blueprint.deployment.log_groups:
+        others[f"log {group}"] = ("logs", partial(logs.filter_log_events, logGroupName=group, limit=1))
+    reads |= {key: read for key, (_, read) in others.items()}
+    with aws.read_only():
+        results = in_parallel({key: partial(_attempt, read) for key, read in reads.items()})
+    resources = sorted(context.blueprint.resources, key=lambda resource: resource.kind.label)
+    for label, group_of_kind in groupby(resources, key=lambda resource: resource.kind.label):
+        yield from _read_findings(label, list(group_of_kind), results)
+    for key, (what, _) in others.items():
+        if isinstance(results[key], BaseException):
+            yield _failed_read(what, results[key])
+
+
+def _attempt(read: Callable[[], Any]) -> Any:
+    """Return what a read returns, or the error that it ends with; None where nothing exists."""
+    try:
+        return read()
+    except AWS_ERRORS as error:
+        return None if is_not_found(error) else error
+
+
+def _read_findings(label: str, resources: list[Resource], results: dict[str, Any]) -> Iterator[CheckDone]:
+    failed = [
+        (resource, results[resource.key])
+        for resource in resources
+        if isinstance(results[resource.key], BaseException)
+        and not (resource.is_used and is_denied(results[resource.key]))
+    ]
+    for text in dict.fromkeys(str(error) for _, error in failed):
+        resource, error = next((resource, error) for resource, error in failed if str(error) == text)
+        yield _failed_read(f"{label} {resource.name}", error)
+    if not failed:
+        existing = sum(results[resource.key] is not None for resource in resources)
+        finding = f"{label[0].upper()}{label[1:]}: may be read ({existing} of {len(resources)} exist)."
+        yield CheckDone("permissions", "ok", finding)
+
+
+def _failed_read(what: str, error: Any) -> CheckDone:
+    known = as_aws_error(error)
+    if is_denied(error):
+        advice = f"Allow it, unless {what} belongs to another account; then choose another name. {_LISTED}"
+        return CheckDone("permissions", "problem", f"{what}: {known.message}", advice)
+    return CheckDone("permissions", "problem", f"{what} cannot be read: {known.message}", known.hint)
+
+
+def _check_searches(context: Context) -> Iterator[CheckDone]:
+    """Search for orphans, as a plan does."""
+    try:
+        orphans.search(context.aws, context.blueprint)
+    except orphans.NotAllowedToSearchError as error:
+        finding = f"{error.operation} is not allowed, so orphans of earlier configurations cannot be found."
+        yield CheckDone("permissions", "warning", finding, "Allow it on all resources.")
+    except AWS_ERRORS as error:
+        yield CheckDone("permissions", "warning", f"Orphans cannot be searched for: {reason(error)}")
+
+
+# Service and quotas
+
+
+def _check_service(context: Context) -> Iterator[CheckDone]:
+    job = job_of(context.config.job)
+    with context.aws.read_only():
+        found = job.check_account(context.aws)
+    if found.refusal:
+        yield CheckDone("service", "problem", found.refusal, "Choose another job.provider, or another account.")
+    elif found.warning:
+        yield CheckDone("service", "warning", found.warning)
+    else:
+        name = f"{job.name}, provider {job.provider}" if job.provider else job.name
+        yield CheckDone("service", "ok", f"Nothing speaks against the job ({name}) in this account.")
+
+
+def _check_quotas(context: Context) -> Iterator[CheckDone]:
+    """Compare what the deployment needs with what IAM and Lambda say about the account."""
+    with context.aws.read_only():
+        yield from _quota("IAM roles and policies", partial(_iam_quotas, context, context.aws))
+        yield from _quota("Lambda concurrency", partial(_lambda_quotas, context, context.aws))
+
+
+def _quota(what: str, compare: Callable[[], Iterator[CheckDone]]) -> Iterator[CheckDone]:
+    try:
+        yield from compare()
+    except AWS_ERRORS as error:
+        if isinstance(error, ClientError) and not is_refusal(error):
+            finding = f"{what}: not known, because the endpoint does not say."
+        else:
+            finding = f"{what}: not known. {reason(error)}"
+        yield CheckDone("quotas", "skipped", finding)
+
+
+def _iam_quotas(context: Context, aws: Aws) -> Iterator[CheckDone]:
+    summary = aws.client("iam").get_account_summary()["SummaryMap"]
+    needed = Counter(r.kind.name for r in context.blueprint.resources if not r.is_used)
+    for what, kind in (("Roles", "iam_role"), ("Policies", "iam_policy")):
+        used, quota = summary[what], summary[f"{what}Quota"]
+        text = f"IAM {what.lower()}: {used:,} of {quota:,} in use."
+        if used + needed[kind] > quota:
+            advice = f"Delete unused {what.lower()}, or ask for more in Service Quotas."
+            yield CheckDone("quotas", "warning", f"{text} A new deployment needs {needed[kind]}.", advice)
+        else:
+            yield CheckDone("quotas", "ok", text)
+
+
+def _lambda_quotas(context: Context, aws: Aws) -> Iterator[CheckDone]:
+    limit = aws.client("lambda").get_account_settings()["AccountLimit"]
+    total, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
+    text = f"Lambda concurrency: {free:,} of {total:,} not reserved"
+    reserved = sum(function.reserved_concurrency or 0 for function in context.config.every_function.values())
+    workers = max((m.maximum_concurrency or 0 for m in context.blueprint.deployment.mappings), default=0)
+    advice = "Ask for more concurrent executions in Service Quotas"
+    if reserved and total - reserved < _UNRESERVED:
+        finding = f"{text}; the configuration reserves {reserved:,}, and {_UNRESERVED} must stay."
+        yield CheckDone("quotas", "problem", finding, f"{advice}, or lower function.reserved_concurrency.")
+    elif workers > free:
+        finding = f"{text}; the job has {workers:,} workers."
+        yield CheckDone("quotas", "warning", finding, f"{advice}, or lower job.workers. Workers wait for each other.")
+    else:
+        yield CheckDone("quotas", "ok", f"{text}.")
