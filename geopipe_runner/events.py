@@ -244,6 +244,19 @@ class LogRead(Event, name="log", fields=(text("execution_arn"), texts("lines")))
 
 
 @dataclass(frozen=True)
+class LogLineRead(Event, name="log_line", fields=(moment("logged_at"), text("function"), text("text"))):
+    """One line that a function has logged, of any execution.
+
+    `with_function`: on a terminal, the line begins with the function's name.
+    """
+
+    logged_at: datetime
+    function: str
+    text: str
+    with_function: bool = False
+
+
+@dataclass(frozen=True)
 class ResultsRead(
     Event,
     name="results",

@@ -22,7 +22,16 @@ pytestmark = pytest.mark.slow
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example-secret-0123456789"}
 # A right of a plan is missing: iam:GetRole. tag:GetResources is missing too, which is only worth a warning.
-SOME_READS = ("iam:List*", "iam:GetPolicy*", "sqs:*", "s3:*", "lambda:*", "logs:*", "sagemaker*:*")
+SOME_READS = (
+    "iam:List*",
+    "iam:GetPolicy*",
+    "sqs:*",
+    "s3:*",
+    "lambda:*",
+    "logs:*",
+    "sagemaker:*",
+    "sagemaker-geospatial:*",
+)
 
 
 def examine(workplace: Workplace, config: Path, **env: str) -> tuple[int, list[dict[str, Any]]]:

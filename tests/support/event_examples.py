@@ -58,6 +58,8 @@ EXAMPLES: list[Event] = [
     events.CheckDone("clock", "ok", "It agrees with the endpoint's."),
     events.CheckDone("endpoint", "problem", "Nothing listens there.", "Start the emulator."),
     events.LogRead("arn:e", ("a line",)),
+    events.LogLineRead(NOW, "function", "one line"),
+    events.LogLineRead(NOW, "function", "a line\nand its next", with_function=True),
     events.ResultsRead(Results("b", ("k",), ("h",), (("1",),), 1, 1, Path("results.csv"), 9, (Path("results.csv"),))),
     events.ResultsRead(Results("b", (), (), (), None, None, None, warnings=("odd",))),
     events.Transferred("Uploading x", 1, 2),

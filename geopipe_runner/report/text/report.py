@@ -17,6 +17,7 @@ from .checks import check_lines
 from .cleanup import deletion_lines, kept_lines, remaining_lines
 from .error import print_error
 from .execution import callback_lines, execution_lines
+from .function_log import log_lines
 from .graph import graph_lines, mermaid_lines
 from .plan import plan_lines
 from .results import result_lines
@@ -160,6 +161,9 @@ class TextReport:
             case events.LogRead():
                 lines = (line for text in event.lines for line in text.split("\n"))
                 self._print_all(lines if event.lines else ["Nothing was logged."])
+
+            case events.LogLineRead():
+                self._print_all(log_lines(event))
 
             case events.ResultsRead():
                 width = shutil.get_terminal_size().columns if self.live else None
