@@ -236,6 +236,13 @@ class CheckDone(
 
 
 @dataclass(frozen=True)
+class TextPrinted(Event, name="text", fields=(text("text"),)):
+    """A text that the command exists to print, such as a script or a schema."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class LogRead(Event, name="log", fields=(text("execution_arn"), texts("lines"))):
     """What the function logged while an execution ran."""
 

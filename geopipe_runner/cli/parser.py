@@ -105,14 +105,20 @@ def build_parser(program: str | None = None) -> Parser:
         subparser = choices.add_parser(
             name,
             prog=f"{program} {name}",
-            usage=f"{program} {name} {'' if command.NEEDS == 'nothing' else 'CONFIG '}[OPTIONS]",
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
             epilog=epilog,
         )
         options.add_general_options(subparser, with_config=command.NEEDS != "nothing")
         command.add_options(subparser)
+        arguments = "".join(f"{action.metavar} " for action in subparser._actions if not action.option_strings)
+        subparser.usage = f"{program} {name} {arguments}[OPTIONS]"
     return parser
+
+
+def command_parsers() -> dict[str, Parser]:
+    """Return the parser of each command, in the order of lists."""
+    return _subparsers(build_parser("geopipe"))
 
 
 def own_options(name: str) -> Iterator[argparse.Action]:

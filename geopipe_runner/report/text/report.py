@@ -158,6 +158,9 @@ class TextReport:
             case events.CheckDone():
                 self._print_all(check_lines(event))
 
+            case events.TextPrinted():
+                self._print_all(event.text.rstrip("\n").split("\n"))
+
             case events.LogRead():
                 lines = (line for text in event.lines for line in text.split("\n"))
                 self._print_all(lines if event.lines else ["Nothing was logged."])
