@@ -17,6 +17,7 @@ from .config.origins import ValueWithOrigin
 from .documents import (
     CHANGE_RESULT,
     CONFIG_VALUE,
+    CONSOLE_LINK,
     ERROR,
     EXECUTION,
     EXECUTION_INPUT,
@@ -240,6 +241,34 @@ class TextPrinted(Event, name="text", fields=(text("text"),)):
     """A text that the command exists to print, such as a script or a schema."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class ConsoleLink:
+    """The address of one resource in a console."""
+
+    key: str
+    kind: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class LinksShown(
+    Event,
+    name="links",
+    fields=(
+        Included(PLACE, lambda event: (event.config, event.account)),
+        text("overview", "where to begin"),
+        many("links", CONSOLE_LINK),
+    ),
+):
+    """Where the resources are in AWS's console, or in the emulator's."""
+
+    config: Config
+    account: Account
+    overview: str
+    links: tuple[ConsoleLink, ...]
 
 
 @dataclass(frozen=True)

@@ -105,14 +105,16 @@ def build_parser(program: str | None = None) -> Parser:
         subparser = choices.add_parser(
             name,
             prog=f"{program} {name}",
+            usage=f"{program} {name} {'' if command.NEEDS == 'nothing' else 'CONFIG '}[OPTIONS]",
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
             epilog=epilog,
         )
         options.add_general_options(subparser, with_config=command.NEEDS != "nothing")
         command.add_options(subparser)
-        arguments = "".join(f"{action.metavar} " for action in subparser._actions if not action.option_strings)
-        subparser.usage = f"{program} {name} {arguments}[OPTIONS]"
+        if command.NEEDS == "nothing":  # then its arguments are its own
+            own = "".join(f"{action.metavar} " for action in subparser._actions if not action.option_strings)
+            subparser.usage = f"{program} {name} {own}[OPTIONS]"
     return parser
 
 

@@ -27,6 +27,7 @@ from .base import (
 from .policy_documents import document, normalize, to_json
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 
@@ -128,6 +129,9 @@ class IamRole(Kind[RoleSpec]):
 
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete role {resource.name}"
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        return f"iam/home?region={account.region}#/roles/details/{resource.name.rpartition('/')[2]}"
 
     def desired(self, spec: RoleSpec) -> Attributes:
         return {

@@ -58,6 +58,9 @@ EXAMPLES: list[Event] = [
     events.CheckDone("clock", "ok", "It agrees with the endpoint's."),
     events.CheckDone("endpoint", "problem", "Nothing listens there.", "Start the emulator."),
     events.TextPrinted("a script\nof two lines\n"),
+    events.LinksShown(
+        shipped(), deployment().account, "https://console", (events.ConsoleLink("queue", "queue", "q", "https://q"),)
+    ),
     events.LogRead("arn:e", ("a line",)),
     events.LogLineRead(NOW, "function", "one line"),
     events.LogLineRead(NOW, "function", "a line\nand its next", with_function=True),

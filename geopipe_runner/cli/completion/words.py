@@ -84,7 +84,7 @@ def _command(name: str, parser: Parser, help_text: str) -> CompletedCommand:
     if positional is None:
         return CompletedCommand(name, help_text, options, "none")
     kind, words = _value_of(positional)
-    return CompletedCommand(name, help_text, options, "config" if positional.dest == "config" else kind, words)
+    return CompletedCommand(name, help_text, options, "config" if positional.metavar == "CONFIG" else kind, words)
 
 
 def _option(action: argparse.Action) -> CompletedOption:

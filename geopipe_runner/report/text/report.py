@@ -19,6 +19,7 @@ from .error import print_error
 from .execution import callback_lines, execution_lines
 from .function_log import log_lines
 from .graph import graph_lines, mermaid_lines
+from .links import link_lines
 from .plan import plan_lines
 from .results import result_lines
 from .stdio import lost_output
@@ -160,6 +161,9 @@ class TextReport:
 
             case events.TextPrinted():
                 self._print_all(event.text.rstrip("\n").split("\n"))
+
+            case events.LinksShown():
+                self._print_all(link_lines(event))
 
             case events.LogRead():
                 lines = (line for text in event.lines for line in text.split("\n"))
