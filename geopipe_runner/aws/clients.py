@@ -48,7 +48,7 @@ from .secrets import redact
 from .session import make_session
 from .transfer import Progress, ignore_progress, watch_upload
 
-_READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
+_READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup", "Simulate")
 _SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
 _CALLS = logging.getLogger("geopipe.calls")
 

@@ -219,6 +219,10 @@ class Kind(ABC, Generic[S]):
         """Yield why it cannot be made, or cannot be used as it is, given all resources by their keys. Pure."""
         yield from ()
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        """Returns the ARN that a resource has or will have; "" where only AWS knows it. Pure."""
+        return ""
+
     def console_page(self, account: Account, resource: Resource) -> str:
         """Returns the page of a resource in AWS's console, below the console's address; "" if there is none. Pure."""
         return ""

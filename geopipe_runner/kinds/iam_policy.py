@@ -99,6 +99,9 @@ class IamPolicy(Kind[PolicySpec]):
         for page in pages.paginate(PathPrefix=deployment.iam_path, Scope="Local"):
             yield from (policy["Arn"] for policy in page["Policies"])
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return str(resource.spec.arn)
+
     def console_page(self, account: Account, resource: Resource) -> str:
         return f"iam/home?region={account.region}#/policies/details/{quote(resource.spec.arn, safe='')}"
 

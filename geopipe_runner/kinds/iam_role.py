@@ -130,6 +130,10 @@ class IamRole(Kind[RoleSpec]):
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete role {resource.name}"
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        spec = resource.spec
+        return spec.used_arn or account.iam_arn(f"role{spec.path}{spec.name}")
+
     def console_page(self, account: Account, resource: Resource) -> str:
         return f"iam/home?region={account.region}#/roles/details/{resource.name.rpartition('/')[2]}"
 

@@ -195,6 +195,9 @@ class LambdaFunction(Kind[FunctionSpec]):
         if observed is not None and observed.attributes.get("state", _READY) != _READY:
             yield f"it is {observed.attributes['state']}"
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return account.arn("lambda", f"function:{resource.name}")
+
     def console_page(self, account: Account, resource: Resource) -> str:
         return f"lambda/home?region={account.region}#/functions/{resource.name}"
 

@@ -65,6 +65,9 @@ class LogGroup(Kind[LogGroupSpec]):
         spec = LogGroupSpec(name, arn, 0, deployment.tags)
         return Resource(self, f"left-behind-log-group-{name}", name, "function", spec)
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return str(resource.spec.arn)
+
     def console_page(self, account: Account, resource: Resource) -> str:
         # This page decodes its address twice.
         group = quote(resource.spec.name, safe="").replace("%", "$25")

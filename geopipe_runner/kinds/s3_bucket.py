@@ -136,6 +136,9 @@ class S3Bucket(Kind[BucketSpec]):
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete S3 bucket {resource.name}"
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return account.bucket_arn(resource.name)
+
     def console_page(self, account: Account, resource: Resource) -> str:
         return f"s3/buckets/{resource.name}?region={account.region}"
 

@@ -57,6 +57,9 @@ class S3Object(Kind[ObjectSpec]):
         spec = ObjectSpec(config.bucket.name, key, artifacts.input or config.input.source, tags)
         yield Resource(self, "input", f"s3://{spec.bucket}/{spec.key}", "bucket", spec, ("bucket",))
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return f"{account.bucket_arn(resource.spec.bucket)}/{resource.spec.key}"
+
     def console_page(self, account: Account, resource: Resource) -> str:
         spec = resource.spec
         return f"s3/object/{spec.bucket}?region={account.region}&prefix={quote(spec.key, safe='')}"

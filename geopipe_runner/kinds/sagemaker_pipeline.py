@@ -104,6 +104,9 @@ class SageMakerPipeline(Kind[PipelineSpec]):
     def describe_result(self, resource: Resource, identity: str, result: str) -> str:
         return f"Pipeline set up with ARN {identity} ({result})."
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return str(resource.spec.arn)
+
     def console_page(self, account: Account, resource: Resource) -> str:
         # Pipelines are shown in Studio only, whose address depends on the user's domain.
         return f"sagemaker/home?region={account.region}#/studio"

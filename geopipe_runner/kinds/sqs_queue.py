@@ -112,6 +112,9 @@ class SqsQueue(Kind[QueueSpec]):
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete queue {resource.spec.url}"
 
+    def arn(self, account: Account, resource: Resource) -> str:
+        return account.arn("sqs", resource.name)
+
     def console_page(self, account: Account, resource: Resource) -> str:
         url = quote(account.queue_url(resource.name), safe="")
         return f"sqs/v3/home?region={account.region}#/queues/{url}"

@@ -26,6 +26,7 @@ from ..reconcile import orphans
 from . import local_checks
 from .connection import connect
 from .session import Session
+from .simulation import check_writes
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -76,7 +77,8 @@ def _examine_account(session: Session, report: Callable[[CheckDone], None]) -> N
             account = context.aws.account
             finding = f"{account.account_id} in {account.region}, as {account.caller_arn}."
             report(CheckDone("account", "ok", finding))
-            for check in (_check_permissions, _check_searches, _check_service, _check_quotas):
+            checks = (_check_permissions, _check_searches, check_writes, _check_service, _check_quotas)
+            for check in checks:
                 for found in check(context):
                     report(found)
     except InterruptedByUser:

@@ -32,6 +32,24 @@ SOME_READS = (
     "sagemaker:*",
     "sagemaker-geospatial:*",
 )
+# All that a run calls, but no queue can be created, and no event source mapping can be changed.
+WRITES = (
+    "iam:*",
+    "sqs:Get*",
+    "sqs:List*",
+    "sqs:Set*",
+    "sqs:TagQueue",
+    "sqs:DeleteQueue",
+    "s3:*",
+    "lambda:*Function*",
+    "lambda:List*",
+    "lambda:Get*",
+    "lambda:TagResource",
+    "logs:*",
+    "sagemaker:*",
+    "sagemaker-geospatial:*",
+    "tag:*",
+)
 
 
 def examine(workplace: Workplace, config: Path, **env: str) -> tuple[int, list[dict[str, Any]]]:
@@ -45,6 +63,16 @@ def examine(workplace: Workplace, config: Path, **env: str) -> tuple[int, list[d
 
 def having(checks: list[dict[str, Any]], *statuses: str) -> list[str]:
     return [f"{check['topic']}: {check['finding']}" for check in checks if check["status"] in statuses]
+
+
+def deployer(workplace: Workplace, standing: Standing, *actions: str) -> Path:
+    """Returns a configuration whose calls are made by a role that may do `actions`."""
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    standing.client("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=document)
+    standing.allow("deployer", *actions)
+    role = {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/deployer"}
+    return workplace.config(target="aws", endpoint=standing.url, assume_role=role)
 
 
 @contextmanager
@@ -111,18 +139,38 @@ def test_a_clock_that_is_wrong_and_nothing_is_changed(workplace: Workplace, stan
 
 def test_denied_reads_and_a_service_that_is_closed(workplace: Workplace, start_standing: StartStanding) -> None:
     standing = start_standing("--geospatial-refusal", "AccessDeniedException")
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    standing.client("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=document)
-    standing.allow("deployer", *SOME_READS)
-    role = {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/deployer"}
-    code, checks = examine(workplace, workplace.config(target="aws", endpoint=standing.url, assume_role=role), **KEYS)
+    code, checks = examine(workplace, deployer(workplace, standing, *SOME_READS), **KEYS)
     assert code == 1
     problems = having(checks, "problem")
     assert [problem.split(":")[0] for problem in problems] == ["permissions", "permissions", "service"], problems
     assert "SageMakerExampleLambdaRole" in problems[0] and "iam:GetRole" in problems[0]
     assert "permissions: tag:GetResources is not allowed" in having(checks, "warning")[0]
     assert [check for check in checks if check["status"] == "problem" and not check["advice"]] == []
+
+
+def test_rights_to_write_that_are_missing(workplace: Workplace, standing: Standing) -> None:
+    config = deployer(workplace, standing, *WRITES)
+    before = standing.mutating_calls()
+    code, checks = examine(workplace, config, **KEYS)
+    assert code == 0
+    denied = [finding for finding in having(checks, "warning") if "simulator" in finding]
+    assert len(denied) == 3, denied
+    queues, topics = [], {}
+    for finding in denied:
+        actions, arn = finding.split(" is not allowed ")[1].removesuffix(".").split(" on ")
+        topics[arn.split(":")[2] if ":" in arn else arn] = actions
+        queues += [arn] if ":sqs:" in arn else []
+    assert topics == {
+        "sqs": "sqs:CreateQueue",
+        "*": "lambda:CreateEventSourceMapping, lambda:DeleteEventSourceMapping, lambda:UpdateEventSourceMapping",
+    }
+    assert len(queues) == 2
+    assert standing.mutating_calls() == before
+
+    standing.allow("deployer", "*")
+    code, checks = examine(workplace, config, **KEYS)
+    assert (code, having(checks, "warning", "problem")) == (0, [])
+    assert any("actions of a run are allowed" in check for check in having(checks, "ok"))
 
 
 def test_credentials_that_the_endpoint_does_not_accept(workplace: Workplace, start_standing: StartStanding) -> None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 POSITION = 17
 HELP = "check this machine and the account, and say what to do about each problem"
 DETAILS = """\
-It checks packages, variables and proxies, the endpoint, credentials, the clock, permissions by reading everything that
-a plan reads, whether the account may use the job's service, and quotas. It changes nothing. Each line begins with `ok`,
+It checks packages, variables and proxies, the endpoint, credentials, the clock, permissions, whether the account may
+use the job's service, and quotas. It reads everything that a plan reads, asks IAM's simulator about changes, and
+changes nothing. Each line begins with `ok`,
 `warning`, `problem` or `skipped`; only a problem keeps a run from working, and then the exit code is 1.
 [Troubleshoot](../how-to/troubleshoot.md) shows an example."""
 EXAMPLES = ("doctor config/us-west-2.yaml", "doctor config/local.yaml --output json")
