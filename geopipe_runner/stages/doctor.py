@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..aws.connection_watch import ConnectionWatch
-from ..aws.error_codes import ClientError, is_denied, is_not_found, is_refusal
+from ..aws.error_codes import is_denied, is_not_found
 from ..aws.errors import AWS_ERRORS, as_aws_error, reason
 from ..aws.parallel import in_parallel
 from ..context import Context
@@ -25,17 +25,16 @@ from ..kinds.base import Resource
 from ..reconcile import orphans
 from . import local_checks
 from .connection import connect
+from .quotas import check_quotas
 from .session import Session
 from .simulation import check_writes
 
 if TYPE_CHECKING:
-    from ..aws.clients import Aws
+    pass
 
 # AWS refuses requests that are signed more than five minutes away from its own time.
 _REFUSED_SKEW = 300.0
 _NOTICED_SKEW = 60.0
-# What Lambda leaves to functions without reserved concurrency.
-_UNRESERVED = 100
 _LISTED = "docs/reference/permissions.md lists what the caller needs."
 
 
@@ -77,7 +76,7 @@ def _examine_account(session: Session, report: Callable[[CheckDone], None]) -> N
             account = context.aws.account
             finding = f"{account.account_id} in {account.region}, as {account.caller_arn}."
             report(CheckDone("account", "ok", finding))
-            checks = (_check_permissions, _check_searches, check_writes, _check_service, _check_quotas)
+            checks = (_check_permissions, _check_searches, check_writes, _check_service, check_quotas)
             for check in checks:
                 for found in check(context):
                     report(found)
@@ -178,7 +177,7 @@ def _check_searches(context: Context) -> Iterator[CheckDone]:
         yield CheckDone("permissions", "warning", f"Orphans cannot be searched for: {reason(error)}")
 
 
-# Service and quotas
+# The service of the job
 
 
 def _check_service(context: Context) -> Iterator[CheckDone]:
@@ -192,51 +191,3 @@ def _check_service(context: Context) -> Iterator[CheckDone]:
     else:
         name = f"{job.name}, provider {job.provider}" if job.provider else job.name
         yield CheckDone("service", "ok", f"Nothing speaks against the job ({name}) in this account.")
-
-
-def _check_quotas(context: Context) -> Iterator[CheckDone]:
-    """Compare what the deployment needs with what IAM and Lambda say about the account."""
-    with context.aws.read_only():
-        yield from _quota("IAM roles and policies", partial(_iam_quotas, context, context.aws))
-        yield from _quota("Lambda concurrency", partial(_lambda_quotas, context, context.aws))
-
-
-def _quota(what: str, compare: Callable[[], Iterator[CheckDone]]) -> Iterator[CheckDone]:
-    try:
-        yield from compare()
-    except AWS_ERRORS as error:
-        if isinstance(error, ClientError) and not is_refusal(error):
-            finding = f"{what}: not known, because the endpoint does not say."
-        else:
-            finding = f"{what}: not known. {reason(error)}"
-        yield CheckDone("quotas", "skipped", finding)
-
-
-def _iam_quotas(context: Context, aws: Aws) -> Iterator[CheckDone]:
-    summary = aws.client("iam").get_account_summary()["SummaryMap"]
-    needed = Counter(r.kind.name for r in context.blueprint.resources if not r.is_used)
-    for what, kind in (("Roles", "iam_role"), ("Policies", "iam_policy")):
-        used, quota = summary[what], summary[f"{what}Quota"]
-        text = f"IAM {what.lower()}: {used:,} of {quota:,} in use."
-        if used + needed[kind] > quota:
-            advice = f"Delete unused {what.lower()}, or ask for more in Service Quotas."
-            yield CheckDone("quotas", "warning", f"{text} A new deployment needs {needed[kind]}.", advice)
-        else:
-            yield CheckDone("quotas", "ok", text)
-
-
-def _lambda_quotas(context: Context, aws: Aws) -> Iterator[CheckDone]:
-    limit = aws.client("lambda").get_account_settings()["AccountLimit"]
-    total, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
-    text = f"Lambda concurrency: {free:,} of {total:,} not reserved"
-    reserved = sum(function.reserved_concurrency or 0 for function in context.config.every_function.values())
-    workers = max((m.maximum_concurrency or 0 for m in context.blueprint.deployment.mappings), default=0)
-    advice = "Ask for more concurrent executions in Service Quotas"
-    if reserved and total - reserved < _UNRESERVED:
-        finding = f"{text}; the configuration reserves {reserved:,}, and {_UNRESERVED} must stay."
-        yield CheckDone("quotas", "problem", finding, f"{advice}, or lower function.reserved_concurrency.")
-    elif workers > free:
-        finding = f"{text}; the job has {workers:,} workers."
-        yield CheckDone("quotas", "warning", finding, f"{advice}, or lower job.workers. Workers wait for each other.")
-    else:
-        yield CheckDone("quotas", "ok", f"{text}.")
