@@ -93,9 +93,10 @@ def _credentials_found(session: Session, watch: ConnectionWatch) -> str:
     if session.config.target == "local":
         return "The emulator takes any."
     role = session.config.assume_role
-    through = f", which assume {role.role_arn}" if role else ""
+    if role:
+        return f"Found. They assume {role.role_arn}."
     profile = f" of profile {session.config.profile}" if session.config.profile else ""
-    return f"Found ({watch.method}{profile}){through}."
+    return f"Found ({watch.method}{profile})."
 
 
 def _check_clock(watch: ConnectionWatch) -> CheckDone:
@@ -126,9 +127,16 @@ def _check_permissions(context: Context) -> Iterator[CheckDone]:
     reads |= {key: read for key, (_, read) in others.items()}
     with aws.read_only():
         results = in_parallel({key: partial(_attempt, read) for key, read in reads.items()})
-    resources = sorted(context.blueprint.resources, key=lambda resource: resource.kind.label)
+    readable: list[str] = []
+    resources = sorted(context.blueprint.resources, key=lambda resource: resource.kind.label.lower())
     for label, group_of_kind in groupby(resources, key=lambda resource: resource.kind.label):
-        yield from _read_findings(label, list(group_of_kind), results)
+        failed = [*_failed_reads(label, group_of_kind, results)]
+        readable += [] if failed else [label]
+        yield from failed
+    if readable:
+        existing = sum(not isinstance(results[r.key], BaseException | None) for r in resources)
+        finding = f"May be read: {', '.join(readable)}. Of {len(resources)} resources, {existing} exist."
+        yield CheckDone("permissions", "ok", finding)
     for key, (what, _) in others.items():
         if isinstance(results[key], BaseException):
             yield _failed_read(what, results[key])
@@ -142,20 +150,15 @@ def _attempt(read: Callable[[], Any]) -> Any:
         return None if is_not_found(error) else error
 
 
-def _read_findings(label: str, resources: list[Resource], results: dict[str, Any]) -> Iterator[CheckDone]:
-    failed = [
-        (resource, results[resource.key])
-        for resource in resources
-        if isinstance(results[resource.key], BaseException)
-        and not (resource.is_used and is_denied(results[resource.key]))
-    ]
-    for text in dict.fromkeys(str(error) for _, error in failed):
-        resource, error = next((resource, error) for resource, error in failed if str(error) == text)
+def _failed_reads(label: str, resources: Iterator[Resource], results: dict[str, Any]) -> Iterator[CheckDone]:
+    """Yield each error once. What is only used need not be readable."""
+    errors: dict[str, tuple[Resource, BaseException]] = {}
+    for resource in resources:
+        result = results[resource.key]
+        if isinstance(result, BaseException) and not (resource.is_used and is_denied(result)):
+            errors.setdefault(str(result), (resource, result))
+    for resource, error in errors.values():
         yield _failed_read(f"{label} {resource.name}", error)
-    if not failed:
-        existing = sum(results[resource.key] is not None for resource in resources)
-        finding = f"{label[0].upper()}{label[1:]}: may be read ({existing} of {len(resources)} exist)."
-        yield CheckDone("permissions", "ok", finding)
 
 
 def _failed_read(what: str, error: Any) -> CheckDone:
@@ -185,9 +188,10 @@ def _check_service(context: Context) -> Iterator[CheckDone]:
     with context.aws.read_only():
         found = job.check_account(context.aws)
     if found.refusal:
-        yield CheckDone("service", "problem", found.refusal, "Choose another job.provider, or another account.")
+        finding, _, advice = found.refusal.partition("; ")
+        yield CheckDone("service", "problem", finding, advice[:1].upper() + advice[1:])
     elif found.warning:
         yield CheckDone("service", "warning", found.warning)
     else:
         name = f"{job.name}, provider {job.provider}" if job.provider else job.name
-        yield CheckDone("service", "ok", f"Nothing speaks against the job ({name}) in this account.")
+        yield CheckDone("service", "ok", f"No reason found why this account cannot run the job ({name}).")
