@@ -190,7 +190,12 @@ def _has_acted(context: Context) -> bool:
 
 
 def _clean_up_unattended(context: Context) -> None:
-    """Clean up after a signal, since no one will come back to do it. A second signal ends this too."""
+    """Clean up after a signal, since no one will come back to do it. A second signal ends this too.
+
+    A command that has changed nothing, such as `status` and `logs`, leaves everything as it found it.
+    """
+    if not (context.state.has_acted or context.state.running):
+        return
     context.time.renew()
     with suppress(KeyboardInterrupt, Interrupted):
         try:

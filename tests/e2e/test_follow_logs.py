@@ -78,6 +78,30 @@ def test_lines_are_followed_and_none_is_lost_or_doubled(workplace: Workplace, st
     assert all(line.startswith("20") and line[10] == " " for line in done.stdout.splitlines())
 
 
+@pytest.mark.parametrize("end", [signal.SIGHUP, None], ids=["terminal closed", "output closed"])
+def test_the_end_of_a_reading_command_deletes_nothing(
+    workplace: Workplace, standing: Standing, end: signal.Signals | None
+) -> None:
+    """With `cleanup: all`, a run that is terminated cleans up. A command that has changed nothing does not."""
+    config = workplace.config(endpoint=standing.url, cleanup="all")
+    assert workplace.geopipe("apply", config, "--non-interactive").returncode == 0
+    before = standing.mutating_calls()
+    process = workplace.start("logs", config, "--follow", "--since", "1h")
+    assert process.stdout is not None
+    listed = {"service": "logs", "operation": "FilterLogEvents"}
+    eventually(lambda: any(listed.items() <= call.items() for call in standing.calls()))
+    if end is None:
+        process.stdout.close()
+        logs = standing.client("logs")
+        logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
+        write(standing, "one", *((int(time.time() * 1000), str(number)) for number in range(100)))
+    else:
+        process.send_signal(end)
+    assert process.wait(90) == (141 if end is None else 130)
+    changed = {call for call in standing.mutating_calls() if call not in before}
+    assert changed <= {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
 def test_what_cannot_be_followed(workplace: Workplace) -> None:
     done = workplace.geopipe("logs", workplace.config(), "--follow")
     assert done.returncode == 2 and "Start one that keeps running" in done.stderr
