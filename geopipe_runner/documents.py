@@ -185,6 +185,13 @@ CONFIG_VALUE = JsonShape(
     text("origin", "file and line, a --set option, or default"),
 )
 
+CONSOLE_LINK = JsonShape(
+    text("key", "the resource's name within the deployment, such as queue or function"),
+    text("kind", "in words, such as queue"),
+    text("name"),
+    text("url"),
+)
+
 STEP_NODE = JsonShape(
     text("name"),
     text("type", read=lambda step: step.kind),

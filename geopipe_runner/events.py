@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from .aws.account import Account
 from .config.model import Config
@@ -18,6 +18,7 @@ from .config.origins import ValueWithOrigin
 from .documents import (
     CHANGE_RESULT,
     CONFIG_VALUE,
+    CONSOLE_LINK,
     DEPLOYMENT_RESULT,
     ERROR,
     EXECUTION,
@@ -219,11 +220,78 @@ class ConfigShown(Event, name="config", fields=(many("values", CONFIG_VALUE),)):
 
 
 @dataclass(frozen=True)
+class CheckDone(
+    Event,
+    name="check",
+    fields=(
+        text("topic", "such as credentials or clock"),
+        choice("status", ["ok", "warning", "problem", "skipped"]),
+        text("finding"),
+        text("advice", "what to do; empty for nothing"),
+    ),
+):
+    """Doctor has checked one thing. Only a problem keeps a run from working."""
+
+    topic: str
+    status: Literal["ok", "warning", "problem", "skipped"]
+    finding: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class TextPrinted(Event, name="text", fields=(text("text"),)):
+    """A text that the command exists to print, such as a script or a schema."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ConsoleLink:
+    """The address of one resource in a console."""
+
+    key: str
+    kind: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class LinksShown(
+    Event,
+    name="links",
+    fields=(
+        Included(PLACE, lambda event: (event.config, event.account)),
+        text("overview", "where to begin"),
+        many("links", CONSOLE_LINK),
+    ),
+):
+    """Where the resources are in AWS's console, or in the emulator's."""
+
+    config: Config
+    account: Account
+    overview: str
+    links: tuple[ConsoleLink, ...]
+
+
+@dataclass(frozen=True)
 class LogRead(Event, name="log", fields=(text("execution_arn"), texts("lines"))):
     """What the function logged while an execution ran."""
 
     execution_arn: str
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LogLineRead(Event, name="log_line", fields=(moment("logged_at"), text("function"), text("text"))):
+    """One line that a function has logged, of any execution.
+
+    `with_function`: on a terminal, the line begins with the function's name.
+    """
+
+    logged_at: datetime
+    function: str
+    text: str
+    with_function: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+# From the AWS General Reference, "AWS Management Console endpoints", and the guides to GovCloud, China and the
+# European Sovereign Cloud.
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-eusc": "console.amazonaws-eusc.eu",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+
 
 @dataclass(frozen=True)
 class Partition:
@@ -41,6 +50,12 @@ class Account:
     def dns_suffix(self) -> str:
         """The end of this partition's host names."""
         return partition_of(self.region).dns_suffix
+
+    @property
+    def console_url(self) -> str | None:
+        """The address of this region in AWS's console; None for a partition whose console's address is not public."""
+        host = _CONSOLES.get(self.partition)
+        return f"https://{self.region}.{host}" if host else None
 
     def arn(self, service: str, resource: str) -> str:
         """Returns the ARN of a regional resource."""

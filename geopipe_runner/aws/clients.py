@@ -37,6 +37,7 @@ from ..errors import AwsError, RefusedError
 from .account import Account
 from .client_pool import ClientPool, ClientPools, Hook
 from .clock import StoppableClock, Time
+from .connection_watch import ConnectionWatch
 from .credentials import no_credentials
 from .endpoint import foreign, on_loopback, silent
 from .error_codes import BAD_CREDENTIALS, THROTTLED, error_code, is_aws_code
@@ -48,7 +49,7 @@ from .secrets import redact
 from .session import make_session
 from .transfer import Progress, ignore_progress, watch_upload
 
-_READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup")
+_READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup", "Simulate")
 _SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
 _CALLS = logging.getLogger("geopipe.calls")
 
@@ -198,12 +199,14 @@ def connect(
     progress: Progress = ignore_progress,
     *,
     interactive: bool = True,
+    watch: ConnectionWatch | None = None,
     pools: ClientPools | None = None,
 ) -> Aws:
     """Returns a checked connection: GetCallerIdentity names the account that the configuration expects.
 
-    `interactive`: the user can answer when a profile asks for an MFA code. `pools` are those of all deployments of the
-    command. Raises AwsError without usable credentials, RefusedError in another account.
+    `interactive`: the user can answer when a profile asks for an MFA code. `watch` notes how far the connection comes.
+    `pools` are those of all deployments of the command. Raises AwsError without usable credentials, RefusedError in
+    another account.
     """
     client_config = _client_config(endpoint_url)
 
@@ -220,6 +223,9 @@ def connect(
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
     aws = Aws(session, account, config.bucket.name, retrier, client_config, progress, pool, config.deployment)
     sts = aws.client("sts")
+    if watch:
+        watch.credentials_loaded(session)
+        sts.meta.events.register("after-call", watch.response_received)
     response = in_background(sts.get_caller_identity)
     if config.target == "local":
         # An emulator takes a while to start up. With AWS the call may be fetching credentials with clients of

@@ -35,7 +35,7 @@ def make_session(
     if config.target == "local":
         return _isolated_session()
     if endpoint_url is None:
-        _refuse_leaked_endpoints(os.environ)
+        refuse_leaked_endpoints(os.environ)
         session = botocore.session.Session(profile=config.profile)
         _refuse_configured_endpoints(session)
     else:
@@ -93,7 +93,7 @@ def _assume(session: botocore.session.Session, config: Config, endpoint_url: str
     session._credentials = refreshing  # botocore's only way to give a session credentials that refresh themselves
 
 
-def _refuse_leaked_endpoints(environ: Mapping[str, str]) -> None:
+def refuse_leaked_endpoints(environ: Mapping[str, str]) -> None:
     """Refuse a variable left over from work with an emulator: calls, and credentials, would go there unseen."""
     leaked = sorted(name for name, value in environ.items() if name.startswith("AWS_ENDPOINT_URL") and value)
     if leaked and not _ignores_endpoints(environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "")):

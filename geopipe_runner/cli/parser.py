@@ -131,7 +131,15 @@ def build_parser(program: str | None = None) -> Parser:
         several = takes_several(command)
         options.add_general_options(subparser, with_config=command.NEEDS != "nothing", several=several)
         command.add_options(subparser)
+        if command.NEEDS == "nothing":  # then its arguments are its own
+            own = "".join(f"{action.metavar} " for action in subparser._actions if not action.option_strings)
+            subparser.usage = f"{program} {name} {own}[OPTIONS]"
     return parser
+
+
+def command_parsers() -> dict[str, Parser]:
+    """Return the parser of each command, in the order of lists."""
+    return _subparsers(build_parser("geopipe"))
 
 
 def _configs_of(command: CommandModule) -> str:

@@ -66,8 +66,14 @@ def _section(name: str, command: CommandModule) -> Iterator[str]:
 
 
 def _general_options() -> Iterator[argparse.Action]:
-    """Those of every command; `--output` is one of all but `hello`."""
+    """Those of every command; `--output` is one of nearly all."""
     return (action for action in own_options("run") if action.option_strings[-1] in _GENERAL)
+
+
+def _without_output() -> str:
+    """Return the commands that print one thing, in one form."""
+    spellings = {name: [s for action in own_options(name) for s in action.option_strings] for name in load_commands()}
+    return ", ".join(f"`{name}`" for name, found in spellings.items() if "--output" not in found)
 
 
 def _table(actions: Iterator[argparse.Action] | list[argparse.Action]) -> Iterator[str]:
@@ -79,7 +85,7 @@ def _table(actions: Iterator[argparse.Action] | list[argparse.Action]) -> Iterat
         spellings = ", ".join(f"`{spelling}{value}`" for spelling in action.option_strings)
         meaning = "show the help of the command" if "--help" in action.option_strings else str(action.help)
         if "--output" in action.option_strings:
-            meaning += " (not for `hello`)"
+            meaning += f" (not for {_without_output()})"
         yield f"| {spellings} | {meaning} |"
 
 

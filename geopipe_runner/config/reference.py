@@ -41,6 +41,7 @@ use [another provider](../how-to/choose-a-provider.md). Copy one, change it, and
   and before any call. Unknown and repeated keys are problems too.
 - **Editors** complete and explain keys if the first line is
   `# yaml-language-server: $schema=PATH-TO/geopipe_runner/config/schema.json`.
+  [`schema`](cli.md#schema) prints that file.
 
 You must give `deployment`, `target`, `region` and `account_id`, and `bucket.name` unless `job.kind` is `custom`. All
 other keys have a default.

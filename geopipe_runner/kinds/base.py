@@ -21,6 +21,7 @@ from ..config.model import CleanupItem, Config
 from ..deployment import ADOPTED_TAG, OWNER_TAG, Deployment, NamedResource
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 Attributes = Mapping[str, Any]
@@ -183,6 +184,8 @@ class Kind(ABC, Generic[S]):
     """Whether a person is asked before an update."""
     search_permission: ClassVar[str] = ""
     """The IAM action of `search`, for kinds that the tagging API does not know."""
+    emulator_pages: ClassVar[str] = ""
+    """Where the emulator's console has a page for each of them, such as `queues`; "" for nowhere."""
     paint: ClassVar[Paint] = "plain"
     shape: ClassVar[Shape] = "box"
 
@@ -220,6 +223,14 @@ class Kind(ABC, Generic[S]):
     def obstacles(self, spec: S, seen: Mapping[str, Observed | None]) -> Iterator[str]:
         """Yield why it cannot be made, or cannot be used as it is, given all resources by their keys. Pure."""
         yield from ()
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        """Returns the ARN that a resource has or will have; "" where only AWS knows it. Pure."""
+        return ""
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        """Returns the page of a resource in AWS's console, below the console's address; "" if there is none. Pure."""
+        return ""
 
     def describe_result(self, resource: Resource, identity: str, result: str) -> str:
         """Returns the line of the transcript for a resource that is now `result` ("created", "unchanged")."""

@@ -18,6 +18,7 @@ from ..errors import AwsError
 from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 _READY = StateTable(
@@ -119,6 +120,9 @@ class EventSourceMapping(Kind[MappingSpec]):
         uuid = arn.removeprefix(prefix)
         spec = MappingSpec("", "", 0, deployment.tags, uuid)
         return Resource(self, f"left-behind-mapping-{uuid}", uuid, "function", spec)
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        return f"lambda/home?region={account.region}#/functions/{resource.spec.function}?tab=configure"
 
     def desired(self, spec: MappingSpec) -> Attributes:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..aws.error_codes import ClientError, error_code
 from ..aws.not_found import ignore_not_found, none_if_not_found
@@ -28,6 +29,7 @@ from .policy_documents import normalize, to_json
 from .role_policies import lambda_policy, sagemaker_policy
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 _STORED_VERSIONS = 5  # IAM refuses a sixth with LimitExceeded
@@ -97,6 +99,12 @@ class IamPolicy(Kind[PolicySpec]):
         pages = aws.client("iam").get_paginator("list_policies")
         for page in pages.paginate(PathPrefix=deployment.iam_path, Scope="Local"):
             yield from (policy["Arn"] for policy in page["Policies"])
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return str(resource.spec.arn)
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        return f"iam/home?region={account.region}#/policies/details/{quote(resource.spec.arn, safe='')}"
 
     def desired(self, spec: PolicySpec) -> Attributes:
         return {"document": normalize(spec.document), "attached_to": spec.role, "tags": dict(spec.tags)}

@@ -27,6 +27,7 @@ from .base import (
 from .policy_documents import document, normalize, to_json
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 
@@ -129,6 +130,13 @@ class IamRole(Kind[RoleSpec]):
 
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete role {resource.name}"
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        spec = resource.spec
+        return spec.used_arn or account.iam_arn(f"role{spec.path}{spec.name}")
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        return f"iam/home?region={account.region}#/roles/details/{resource.name.rpartition('/')[2]}"
 
     def desired(self, spec: RoleSpec) -> Attributes:
         return {

@@ -32,6 +32,7 @@ from .base import MISSING, Artifacts, Attributes, Change, Kind, Observed, Resour
 from .policy_documents import document, to_json
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 ROLE_ID_TAG = "geopipe:role-id"
@@ -97,6 +98,7 @@ class LambdaFunction(Kind[FunctionSpec]):
     shapes_results = True
     asks_before_update = True
     paint = "function"
+    emulator_pages = "functions"
     permissions = (
         "lambda:CreateFunction",
         "lambda:GetFunction",
@@ -192,6 +194,12 @@ class LambdaFunction(Kind[FunctionSpec]):
         observed = seen.get(spec.key)
         if observed is not None and observed.attributes.get("state", _READY) != _READY:
             yield f"it is {observed.attributes['state']}"
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return account.arn("lambda", f"function:{resource.name}")
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        return f"lambda/home?region={account.region}#/functions/{resource.name}"
 
     def desired(self, spec: FunctionSpec) -> Attributes:
         return {

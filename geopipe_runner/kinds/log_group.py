@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..aws.not_found import ignore_not_found
 from ..deployment import Deployment
 from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, our_tags, touches
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 
@@ -62,6 +64,14 @@ class LogGroup(Kind[LogGroupSpec]):
         name = arn.removeprefix(prefix)
         spec = LogGroupSpec(name, arn, 0, deployment.tags)
         return Resource(self, f"left-behind-log-group-{name}", name, "function", spec)
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return str(resource.spec.arn)
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        # This page decodes its address twice.
+        group = quote(resource.spec.name, safe="").replace("%", "$25")
+        return f"cloudwatch/home?region={account.region}#logsV2:log-groups/log-group/{group}"
 
     def desired(self, spec: LogGroupSpec) -> Attributes:
         return {"retention_days": spec.retention_days, "tags": dict(spec.tags)}

@@ -36,6 +36,7 @@ from .base import (
 from .policy_documents import document, normalize, to_json
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 # S3 needs up to an hour, but mostly minutes. `bucket.name_timeout` sets the limit.
@@ -79,6 +80,7 @@ class S3Bucket(Kind[BucketSpec]):
     serves_executions = True
     paint = "store"
     scope = "everywhere"
+    emulator_pages = "buckets"
     permissions = (
         "s3:CreateBucket",
         "s3:TagResource",
@@ -134,6 +136,12 @@ class S3Bucket(Kind[BucketSpec]):
 
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete S3 bucket {resource.name}"
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return account.bucket_arn(resource.name)
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        return f"s3/buckets/{resource.name}?region={account.region}"
 
     def desired(self, spec: BucketSpec) -> Attributes:
         return {

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..aws.not_found import ignore_not_found, none_if_not_found
 from ..aws.retry import NOT_YET_KNOWN
@@ -20,6 +21,7 @@ from ..deployment import ADOPTED_TAG, OWNER_TAG, Deployment
 from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, our_tags
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 
@@ -44,6 +46,7 @@ class S3Object(Kind[ObjectSpec]):
     paint = "store"
     shape = "inside"
     scope = "everywhere"
+    emulator_pages = "buckets"
     permissions = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 
     def resources(self, deployment: Deployment, artifacts: Artifacts) -> Iterator[Resource]:
@@ -54,6 +57,13 @@ class S3Object(Kind[ObjectSpec]):
         tags = {OWNER_TAG: config.deployment}
         spec = ObjectSpec(config.bucket.name, key, artifacts.input or config.input.source, tags)
         yield Resource(self, "input", f"s3://{spec.bucket}/{spec.key}", "bucket", spec, ("bucket",))
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return f"{account.bucket_arn(resource.spec.bucket)}/{resource.spec.key}"
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        spec = resource.spec
+        return f"s3/object/{spec.bucket}?region={account.region}&prefix={quote(spec.key, safe='')}"
 
     def desired(self, spec: ObjectSpec) -> Attributes:
         return {"sha256": file_sha256(spec.path), "tags": dict(spec.tags)}

@@ -31,6 +31,7 @@ from .base import (
 )
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 
@@ -58,6 +59,7 @@ class SageMakerPipeline(Kind[PipelineSpec]):
     serves_executions = True
     shapes_results = True
     paint = "pipeline"
+    emulator_pages = "pipelines"
     permissions = (
         "sagemaker:CreatePipeline",
         "sagemaker:DescribePipeline",
@@ -101,6 +103,13 @@ class SageMakerPipeline(Kind[PipelineSpec]):
 
     def describe_result(self, resource: Resource, identity: str, result: str) -> str:
         return f"Pipeline set up with ARN {identity} ({result})."
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return str(resource.spec.arn)
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        # Pipelines are shown in Studio only, whose address depends on the user's domain.
+        return f"sagemaker/home?region={account.region}#/studio"
 
     def desired(self, spec: PipelineSpec) -> Attributes:
         return {

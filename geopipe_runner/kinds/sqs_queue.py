@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..aws.error_codes import ClientError, is_not_found
 from ..aws.not_found import ignore_not_found, none_if_not_found
@@ -23,6 +24,7 @@ from ..deployment import Deployment
 from .base import Artifacts, Attributes, Change, Kind, Observed, Resource, Section, our_tags, touches
 
 if TYPE_CHECKING:
+    from ..aws.account import Account
     from ..aws.clients import Aws
 
 
@@ -53,6 +55,7 @@ class SqsQueue(Kind[QueueSpec]):
     label = "queue"
     serves_executions = True
     paint = "queue"
+    emulator_pages = "queues"
     permissions = (
         "sqs:CreateQueue",
         "sqs:GetQueueAttributes",
@@ -108,6 +111,13 @@ class SqsQueue(Kind[QueueSpec]):
 
     def describe_deletion(self, resource: Resource) -> str:
         return f"Delete queue {resource.spec.url}"
+
+    def arn(self, account: Account, resource: Resource) -> str:
+        return account.arn("sqs", resource.name)
+
+    def console_page(self, account: Account, resource: Resource) -> str:
+        url = quote(account.queue_url(resource.name), safe="")
+        return f"sqs/v3/home?region={account.region}#/queues/{url}"
 
     def desired(self, spec: QueueSpec) -> Attributes:
         return {

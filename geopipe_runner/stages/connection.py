@@ -37,13 +37,17 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+    from ..aws.connection_watch import ConnectionWatch
 
 
 @contextmanager
-def connect(session: Session) -> Iterator[Context]:
-    """Within the block, the deployment's AWS can be called; identities are all that is known of its resources."""
+def connect(session: Session, watch: ConnectionWatch | None = None) -> Iterator[Context]:
+    """Within the block, the deployment's AWS can be called; identities are all that is known of its resources.
+
+    `watch` notes how far the connection comes.
+    """
     with _open_endpoint(session) as endpoint, translated():
-        aws = _connect(session, endpoint)
+        aws = _connect(session, endpoint, watch)
         context = _context(session, aws, NOTHING_BUILT)
         with _interruptible(context), translated():
             if session.options.output_dir:
@@ -114,7 +118,7 @@ def _build_package(session: Session, function: FunctionConfig) -> tuple[Package,
     return package, (installed.note,) if installed else ()
 
 
-def _connect(session: Session, endpoint: Endpoint) -> Aws:
+def _connect(session: Session, endpoint: Endpoint, seen: ConnectionWatch | None = None) -> Aws:
     # Imported only now: an emulator of our own starts meanwhile.
     from ..aws.clients import connect as connect_client
 
@@ -130,7 +134,9 @@ def _connect(session: Session, endpoint: Endpoint) -> Aws:
         session.on_start()  # a profile may ask for an MFA code on the terminal
     interactive = session.options.interactive
     pools = session.shared.pools if session.shared else None
-    aws = connect_client(config, endpoint.url, emit, session.time, watch, interactive=interactive, pools=pools)
+    aws = connect_client(
+        config, endpoint.url, emit, session.time, watch, interactive=interactive, watch=seen, pools=pools
+    )
     if config.target == "local":
         session.on_start()
     return aws
@@ -204,7 +210,12 @@ def _has_acted(context: Context) -> bool:
 
 
 def _clean_up_unattended(context: Context) -> None:
-    """Clean up after a signal, since no one will come back to do it. A second signal ends this too."""
+    """Clean up after a signal, since no one will come back to do it. A second signal ends this too.
+
+    A command that has changed nothing, such as `status` and `logs`, leaves everything as it found it.
+    """
+    if not (context.state.has_acted or context.state.running):
+        return
     context.time.renew()
     with suppress(KeyboardInterrupt, Interrupted):
         try:

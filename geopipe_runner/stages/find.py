@@ -8,6 +8,11 @@ from ..pipeline import execution
 from ..pipeline.execution import ExecutionView
 from ..pipeline.run_id import is_run_id
 
+KEEP_AN_EMULATOR = (
+    "An emulator that starts with a command ends with it and keeps nothing. Start one that keeps running, "
+    "`python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
+)
+
 
 def find_execution(context: Context, wanted: str | None) -> ExecutionView:
     """Return the execution of that ARN, id or run id, without its steps; the latest where `wanted` is None.
@@ -21,10 +26,7 @@ def find_execution(context: Context, wanted: str | None) -> ExecutionView:
             return view
     what = f"no execution {wanted}" if wanted else "no execution yet"
     if config.embedded:
-        hint = (
-            "An emulator that starts with a command ends with it and keeps nothing. Start one that keeps running, "
-            "`python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
-        )
+        hint = KEEP_AN_EMULATOR
     elif wanted:
         latest = f"`{program} status {config.argument}` shows the latest"
         hint = f"Give its ARN, the end of its ARN, or its run id; {latest}."

@@ -118,6 +118,51 @@ def test_assuming_a_role_needs_the_role_and_its_trust(endpoint: Emulator, iam: A
     assert internal.assume_role(RoleArn=arn("ForLambda"), RoleSessionName="worker")["Credentials"]["SessionToken"]
 
 
+def test_the_simulator_knows_the_policies_of_a_role(iam: Any) -> None:
+    boundary = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*", "sqs:*"], "Resource": "*"}]}
+    )
+    arn = iam.create_policy(PolicyName="limit", PolicyDocument=boundary)["Policy"]["Arn"]
+    role = iam.create_role(
+        RoleName="simulated", AssumeRolePolicyDocument=trust({"AWS": ACCOUNT}), PermissionsBoundary=arn
+    )["Role"]["Arn"]
+    statements = [
+        {"Effect": "Allow", "Action": ["s3:*", "iam:*"], "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::kept"},
+        {
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": "us-west-2"}},
+        },
+    ]
+    iam.put_role_policy(
+        RoleName="simulated",
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+    )
+
+    def simulate(actions: list[str], **arguments: Any) -> dict[tuple[str, str], str]:
+        pages = iam.get_paginator("simulate_principal_policy").paginate(
+            PolicySourceArn=role, ActionNames=actions, **arguments
+        )
+        results = [result for page in pages for result in page["EvaluationResults"]]
+        return {(result["EvalActionName"], result["EvalResourceName"]): result["EvalDecision"] for result in results}
+
+    buckets = ["arn:aws:s3:::kept", "arn:aws:s3:::other"]
+    assert simulate(["s3:DeleteBucket", "sqs:SendMessage"], ResourceArns=buckets) == {
+        ("s3:DeleteBucket", buckets[0]): "explicitDeny",
+        ("s3:DeleteBucket", buckets[1]): "allowed",
+        ("sqs:SendMessage", buckets[0]): "implicitDeny",
+        ("sqs:SendMessage", buckets[1]): "implicitDeny",
+    }
+    assert simulate(["iam:GetRole"]) == {("iam:GetRole", "*"): "implicitDeny"}  # outside of the boundary
+    entry = {"ContextKeyName": "aws:RequestedRegion", "ContextKeyValues": ["us-west-2"], "ContextKeyType": "string"}
+    assert simulate(["sqs:SendMessage"], ContextEntries=[entry]) == {("sqs:SendMessage", "*"): "allowed"}
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.simulate_principal_policy(PolicySourceArn=f"{role}-other", ActionNames=["iam:GetRole"])
+
+
 def test_a_role_is_taken_out_of_an_instance_profile_once(iam: Any) -> None:
     iam.create_role(RoleName="Profiled", AssumeRolePolicyDocument=trust({"Service": "ec2.amazonaws.com"}))
     iam.create_instance_profile(InstanceProfileName="Profile")

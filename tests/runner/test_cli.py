@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -75,6 +76,11 @@ def test_every_command_has_its_own_module() -> None:
 def test_examples_can_be_parsed(command: str) -> None:
     for example in load_commands()[command].EXAMPLES:
         assert parsed(*example.split()).command == command
+
+
+def test_the_schema_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((ROOT / "geopipe_runner/config/schema.json").read_text())
 
 
 def test_the_reference_is_written_from_the_commands() -> None:

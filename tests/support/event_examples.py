@@ -60,7 +60,15 @@ EXAMPLES: list[Event] = [
     events.ConfigShown(
         (ValueWithOrigin("tags", {"team": "maps"}, "c.yaml:2"), ValueWithOrigin("profile", None, "default"))
     ),
+    events.CheckDone("clock", "ok", "It agrees with the endpoint's."),
+    events.CheckDone("endpoint", "problem", "Nothing listens there.", "Start the emulator."),
+    events.TextPrinted("a script\nof two lines\n"),
+    events.LinksShown(
+        shipped(), deployment().account, "https://console", (events.ConsoleLink("queue", "queue", "q", "https://q"),)
+    ),
     events.LogRead("arn:e", ("a line",)),
+    events.LogLineRead(NOW, "function", "one line"),
+    events.LogLineRead(NOW, "function", "a line\nand its next", with_function=True),
     events.ResultsRead(Results("b", ("k",), ("h",), (("1",),), 1, 1, Path("results.csv"), 9, (Path("results.csv"),))),
     events.ResultsRead(Results("b", (), (), (), None, None, None, warnings=("odd",))),
     events.Transferred("Uploading x", 1, 2),

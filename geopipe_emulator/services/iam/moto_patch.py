@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import re
+import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
+from ...authorization.identity_policies import find_denial
 from ...authorization.policy_statements import Access
 from ...authorization.principals import find_role_session, principals_of
 from ...authorization.resource_policies import is_allowed
@@ -37,6 +40,23 @@ _NOT_FOUND = (
 )
 
 
+def _members(parameters: Parameters, name: str) -> list[str]:
+    """The values of a list in a form."""
+    found = [key for key in parameters if re.fullmatch(rf"{name}\.member\.\d+", key)]
+    return [str(parameters[key]) for key in sorted(found, key=lambda key: int(key.rpartition(".")[2]))]
+
+
+def _evaluation(role: KnownRole, access: Access) -> str:
+    """One result of the simulator, as XML. It has no matched statements and no missing context values."""
+    denial = find_denial(role.grants(), access)
+    decision = "allowed" if denial is None else "explicitDeny" if "explicit" in denial.value else "implicitDeny"
+    return (
+        f"<member><EvalActionName>{escape(access.action)}</EvalActionName>"
+        f"<EvalResourceName>{escape(access.resource)}</EvalResourceName><EvalDecision>{decision}</EvalDecision>"
+        "<MatchedStatements/><MissingContextValues/></member>"
+    )
+
+
 class IamPatch:
     """The corrections of IAM."""
 
@@ -62,6 +82,8 @@ class IamPatch:
                 self._check_deletable(call, backend, parameters.get("PolicyArn", ""))
             case "RemoveRoleFromInstanceProfile":
                 _check_in_profile(backend, parameters)
+            case "SimulatePrincipalPolicy":
+                return self._simulate(call, parameters)
             case "GetRole" if call.is_internal:
                 return self._describe_known(call, forward, parameters.get("RoleName", ""))
         response = forward(call)
@@ -89,6 +111,29 @@ class IamPatch:
         for name in names:
             known = self._known.latest(partition, name)
             self._known.note(partition, name, functools.partial(_read_role, backend, name, known))
+
+    def _simulate(self, call: Call, parameters: Parameters) -> Response:
+        """Evaluate a role's policies and boundary for each action on each resource. Users have no policies here."""
+        arn = parameters.get("PolicySourceArn", "")
+        role = self._known.find(call.context.partition, arn)
+        if role is None:
+            raise ServiceError("NoSuchEntity", f"The role with name {arn.rpartition('/')[2]} cannot be found.", 404)
+        entries = [name for name in parameters if re.fullmatch(r"ContextEntries\.member\.\d+\.ContextKeyName", name)]
+        values = {name: f"{name.removesuffix('ContextKeyName')}ContextKeyValues.member.1" for name in entries}
+        facts = {str(parameters[name]).lower(): str(parameters.get(value, "")) for name, value in values.items()}
+        facts |= {"aws:principalarn": arn, "aws:principalaccount": call.context.account_id}
+        results = "".join(
+            _evaluation(role, Access(action, resource, frozenset({arn}), facts))
+            for action in _members(parameters, "ActionNames")
+            for resource in _members(parameters, "ResourceArns") or ["*"]
+        )
+        text = (
+            '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
+            f"<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>{results}"
+            "</EvaluationResults></SimulatePrincipalPolicyResult>"
+            f"<ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></SimulatePrincipalPolicyResponse>"
+        )
+        return Response(200, [("Content-Type", "text/xml")], text.encode())
 
     def _check_new_role(self, call: Call, parameters: Parameters) -> None:
         from moto.core.exceptions import ServiceException

@@ -13,10 +13,13 @@ from ... import events
 from ...errors import InterruptedByUser
 from ...reconcile.model import PlannedChange
 from ..escape import printable
+from .checks import check_lines
 from .cleanup import deletion_lines, kept_lines, remaining_lines
 from .error import print_error
 from .execution import callback_lines, execution_lines
+from .function_log import log_lines
 from .graph import graph_lines, mermaid_lines
+from .links import link_lines
 from .plan import plan_lines
 from .results import result_lines
 from .stdio import lost_output
@@ -153,9 +156,21 @@ class TextReport:
             case events.ConfigShown():
                 self._print_all(config_lines(event.values))
 
+            case events.CheckDone():
+                self._print_all(check_lines(event))
+
+            case events.TextPrinted():
+                self._print_all(event.text.rstrip("\n").split("\n"))
+
+            case events.LinksShown():
+                self._print_all(link_lines(event))
+
             case events.LogRead():
                 lines = (line for text in event.lines for line in text.split("\n"))
                 self._print_all(lines if event.lines else ["Nothing was logged."])
+
+            case events.LogLineRead():
+                self._print_all(log_lines(event))
 
             case events.ResultsRead():
                 width = shutil.get_terminal_size().columns if self.live else None
