@@ -109,23 +109,26 @@ class ManagedDeployment:
             setup.apply(setup_plan)
             return setup_plan.shown
 
-    def run(self, *, start_new: bool = False, yes_cost: bool = False) -> FinishedRun:
+    def run(self, *, start_new: bool = False, yes_cost: bool = False, confirm: str | None = None) -> FinishedRun:
         """Apply, execute the pipeline, fetch its results, and clean up as `cleanup` of the configuration says.
 
         A policy of `ask` keeps everything. `start_new` starts another execution even if one has not ended; `yes_cost`
-        allows a run that costs more than `job.confirm_above_requests`.
+        allows a run that costs more than `job.confirm_above_requests`; `confirm` is the name of a protected deployment
+        that the clean-up may delete.
 
         Raises:
             ExecutionFailed: the execution failed, was stopped or timed out; `failure` says why.
             AwsError: a call failed.
-            RefusedError: a resource belongs to someone else, the account cannot run the job, or the cost is too high.
+            RefusedError: a resource belongs to someone else, the account cannot run the job, the cost is too high, or
+                the clean-up of a protected deployment is not confirmed.
         """
         from .stages import cleanup, setup
         from .stages import run as executing
         from .stages.connection import cleaned_up_after_failure
 
         results = _SavedFiles()
-        session, seen = self._begin(output_dir=results.folder, start_new=start_new, yes_cost=yes_cost)
+        session, seen = self._begin(confirm, output_dir=results.folder, start_new=start_new, yes_cost=yes_cost)
+        session.check_confirmation()
         with session.connect_for_run() as context:
             with cleaned_up_after_failure(context):
                 setup_plan = setup.plan(context)
@@ -154,24 +157,27 @@ class ManagedDeployment:
             executing.show_results_of(context, view)
         return results.found(seen.results)
 
-    def cleanup(self, policy: CleanupPolicy = "all") -> None:
-        """Delete what belongs to the deployment.
+    def cleanup(self, policy: CleanupPolicy = "all", *, confirm: str | None = None) -> None:
+        """Delete what belongs to the deployment. A protected one needs its name as `confirm`.
 
         Raises:
             AwsError: something could not be deleted; `message` lists it.
+            RefusedError: `confirm` is not the name of the deployment, or is missing although it is protected.
         """
         from .stages import cleanup
 
-        session, _ = self._begin(cleanup=policy)
+        session, _ = self._begin(confirm, cleanup=policy)
+        session.check_confirmation()
         with session.connect() as context:
             cleanup.clean_up(context)
 
-    def _begin(self, **options: Any) -> tuple[Session, _SeenEvents]:
+    def _begin(self, confirm: str | None = None, **options: Any) -> tuple[Session, _SeenEvents]:
         from .aws.clock import Clock
         from .context import Options
         from .stages.session import Session
 
-        chosen: Options = Options(interactive=False, **options)
+        names = frozenset() if confirm is None else frozenset({confirm})
+        chosen: Options = Options(interactive=False, confirm=names, **options)
         seen = _SeenEvents(self._progress)
         return Session(self.config, chosen, seen, Clock()), seen
 
@@ -196,6 +202,9 @@ class _SeenEvents:
 
     def ask(self, question: str, about: PlannedChange | None = None) -> bool:
         raise UsageError(f"There is no one to ask: {question}")
+
+    def confirm(self, question: str, name: str) -> bool:
+        return self.ask(question)
 
     def close(self) -> None:
         """Nothing is left to close."""

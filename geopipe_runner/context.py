@@ -38,6 +38,8 @@ class Options:
     """Keys of foreign resources that may be adopted."""
     prune: bool = False
     """Delete what earlier configurations left behind, without asking."""
+    confirm: frozenset[str] = frozenset()
+    """The names of deployments of which something may be deleted although they are protected."""
     yes_cost: bool = False
     """Run without a question about the cost."""
     with_steps: bool = False
@@ -61,6 +63,8 @@ class State:
     """Whether this command has begun to change something."""
     running: str = ""
     """The ARN of the execution that runs, as far as this command knows."""
+    deletion_confirmed: bool = False
+    """Whether the user has typed the name of the protected deployment."""
     input_size: str | None = None
     """The size of the input in words; None before it was read."""
 

@@ -322,5 +322,12 @@ class Report(Protocol):
             InterruptedByUser: The input ended.
         """
 
+    def confirm(self, question: str, name: str) -> bool:
+        """Returns whether the user types exactly `name`.
+
+        Raises:
+            InterruptedByUser: The input ended.
+        """
+
     def close(self) -> None:
         """Nothing more is emitted; leave the terminal as it was."""

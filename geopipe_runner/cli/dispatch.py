@@ -165,6 +165,7 @@ def _options(parsed: argparse.Namespace) -> Options:
         start_new=parsed.new,
         adopt=frozenset(parsed.adopt),
         prune=parsed.prune,
+        confirm=frozenset(parsed.confirm),
         yes_cost=parsed.yes_cost,
         with_steps=is_watched or is_json or parsed.output_dir is not None,
         with_job=is_watched,

@@ -17,6 +17,7 @@ CHANGES_PENDING = 4
 DEFAULTS: dict[str, object] = {
     "adopt": [],
     "cleanup": None,
+    "confirm": [],
     "detailed_exitcode": False,
     "new": False,
     "output": "text",
@@ -74,6 +75,16 @@ def add_cleanup(parser: argparse.ArgumentParser) -> None:
 
 def add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prune", action="store_true", help="delete resources that earlier configurations left behind")
+
+
+def add_confirm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the name of the deployment, to delete without a question what `protect: true` protects",
+    )
 
 
 def add_execution(parser: argparse.ArgumentParser) -> None:

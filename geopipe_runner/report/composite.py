@@ -55,6 +55,9 @@ class CompositeReport:
     def ask(self, question: str, about: PlannedChange | None = None) -> bool:
         return self._first.ask(question, about)
 
+    def confirm(self, question: str, name: str) -> bool:
+        return self._first.confirm(question, name)
+
     def close(self) -> None:
         self._first.close()
 

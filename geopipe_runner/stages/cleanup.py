@@ -15,6 +15,7 @@ from ..reconcile import plan as planner
 from ..reconcile.apply import ChangeResult, destroy
 from ..reconcile.model import Action, Plan, PlannedChange
 from . import prune
+from .protection import confirm_deletion
 from .refresh import refresh
 from .stop import delete_jobs, stop_executions
 
@@ -38,6 +39,7 @@ def clean_up(context: Context) -> None:
     """Plan and apply, with the transcript's beginning and end."""
     context.report.emit(CleanupBegins())
     cleanup_plan = plan(context)
+    confirm_deletion(context, cleanup_plan.shown.having(Action.DELETE))
     apply(context, cleanup_plan)
     kept = cleanup_plan.plan.having(Action.KEEP)
     context.report.emit(Complete(tuple(step for step in kept if not step.resource.is_used)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,6 +189,7 @@ def _has_acted(context: Context) -> bool:
 def _clean_up_unattended(context: Context) -> None:
     """Clean up after a signal, since no one will come back to do it. A second signal ends this too."""
     context.time.renew()
+    context = replace(context, options=replace(context.options, interactive=False))
     with suppress(KeyboardInterrupt, Interrupted):
         try:
             _clean_up_by_policy(context)

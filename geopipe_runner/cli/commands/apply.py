@@ -20,6 +20,7 @@ NEEDS = "files"
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_plan_options(parser)
     options.add_prune(parser)
+    options.add_confirm(parser)
     options.add_output(parser)
 
 
@@ -27,6 +28,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     """Show the plan, and apply it. Raises RefusedError where a run would be in vain or touch what is not ours."""
     from ...stages import setup
 
+    session.check_confirmation(cleans_up=False)
     with session.connect_for_run() as context:
         setup_plan = setup.plan(context)
         setup.refuse_job(setup_plan)

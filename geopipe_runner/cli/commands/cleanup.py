@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be deleted")
     options.add_prune(parser)
     options.add_cleanup(parser)
+    options.add_confirm(parser)
     options.add_output(parser)
 
 
@@ -29,6 +30,8 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     from ...events import Planned
     from ...stages import cleanup
 
+    if not arguments.dry_run:
+        session.check_confirmation()
     with session.connect() as context:
         if arguments.dry_run:
             plan = cleanup.plan_all(context).shown

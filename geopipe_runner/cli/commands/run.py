@@ -32,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_plan_options(parser)
     options.add_prune(parser)
     options.add_cleanup(parser)
+    options.add_confirm(parser)
     options.add_output(parser)
 
 
@@ -48,6 +49,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
         from . import plan as dry_run
 
         return dry_run.run(session, arguments)
+    session.check_confirmation()
     with session.connect_for_run() as context:
         context.report.emit(Welcome(session.welcome))
         with cleaned_up_after_failure(context):
