@@ -12,6 +12,7 @@ from .events import Report, Transferred
 
 if TYPE_CHECKING:
     from .aws.clients import Aws
+    from .aws.deployment_lock import DeploymentLock
     from .reconcile.apply import Progress
     from .reconcile.blueprint import Blueprint
 
@@ -40,6 +41,8 @@ class Options:
     """Delete what earlier configurations left behind, without asking."""
     confirm: frozenset[str] = frozenset()
     """The names of deployments of which something may be deleted although they are protected."""
+    force_unlock: bool = False
+    """Take the lock of the deployment from the command that holds it."""
     yes_cost: bool = False
     """Run without a question about the cost."""
     with_steps: bool = False
@@ -80,6 +83,8 @@ class Context:
     aws: Aws
     blueprint: Blueprint
     state: State
+    lock: DeploymentLock | None = None
+    """None where nothing can hold one: without a bucket, and with an emulator that ends with the command."""
 
     def watch(self, what: str, done: int, total: int) -> None:
         """Report how far a large transfer is."""

@@ -166,6 +166,7 @@ def _options(parsed: argparse.Namespace) -> Options:
         adopt=frozenset(parsed.adopt),
         prune=parsed.prune,
         confirm=frozenset(parsed.confirm),
+        force_unlock=parsed.force_unlock,
         yes_cost=parsed.yes_cost,
         with_steps=is_watched or is_json or parsed.output_dir is not None,
         with_job=is_watched,

@@ -19,6 +19,7 @@ DEFAULTS: dict[str, object] = {
     "cleanup": None,
     "confirm": [],
     "detailed_exitcode": False,
+    "force_unlock": False,
     "new": False,
     "output": "text",
     "output_dir": None,
@@ -84,6 +85,14 @@ def add_confirm(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="the name of the deployment, to delete without a question what `protect: true` protects",
+    )
+
+
+def add_force_unlock(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force-unlock",
+        action="store_true",
+        help="take the lock of the deployment from another command, which must not be running any more",
     )
 
 

@@ -34,6 +34,7 @@ from ..pipeline import execution_input, offline_steps
 from ..reconcile.apply import ApplyFailed
 from ..reconcile.blueprint import build_blueprint
 from . import cleanup
+from .locking import released_at_end
 from .session import Session
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def connect(session: Session) -> Iterator[Context]:
     with open_endpoint(session.config) as endpoint, translated():
         aws = _connect(session, endpoint)
         context = _context(session, aws, NOTHING_BUILT)
-        with _interruptible(context), translated():
+        with released_at_end(context), _interruptible(context), translated():
             if session.options.output_dir:
                 session.report.emit(Connected(session.config, aws.account))
             yield context
@@ -72,7 +73,7 @@ def connect_for_run(session: Session) -> Iterator[Context]:
             notes = (*prepared.notes, *package_notes, *estimate.notes)
             artifacts = Artifacts(packages, definition, named, file, notes, estimate.question)
             context = _context(session, aws, artifacts)
-            with _interruptible(context), translated():
+            with released_at_end(context), _interruptible(context), translated():
                 yield context
 
 
@@ -129,8 +130,20 @@ def _connect(session: Session, endpoint: Endpoint) -> Aws:
 
 
 def _context(session: Session, aws: Aws, artifacts: Artifacts) -> Context:
-    blueprint = build_blueprint(session.deployment(aws.account), artifacts)
-    return Context(session.config, session.options, session.report, session.time, aws, blueprint, State())
+    from ..aws.deployment_lock import DeploymentLock
+
+    config, deployment = session.config, session.deployment(aws.account)
+    lock = None
+    if config.bucket.name and not config.embedded:
+        lock = DeploymentLock(
+            aws,
+            config.bucket.name,
+            deployment.lock_key,
+            force=session.options.force_unlock,
+            emit=lambda text: session.report.emit(Note(text)),
+        )
+    blueprint = build_blueprint(deployment, artifacts)
+    return Context(config, session.options, session.report, session.time, aws, blueprint, State(), lock)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ..reconcile import plan as planner
 from ..reconcile.apply import apply as apply_plan
 from ..reconcile.blueprint import Blueprint, with_observed_roles
 from ..reconcile.model import Action, Plan, PlannedChange
-from . import prune
+from . import locking, prune
 from .refresh import CurrentState, refresh
 
 
@@ -64,6 +64,12 @@ def _warnings(blueprint: Blueprint, current: CurrentState) -> Iterator[str]:
         yield from resource.kind.warnings(resource.spec)
 
 
+def hold_lock(setup_plan: SetupPlan) -> None:
+    """Keep other commands away from here to the end of this one. What is going to be refused needs no lock."""
+    if not setup_plan.plan.having(Action.REFUSE):
+        locking.hold(setup_plan.context, setup_plan.plan)
+
+
 def refuse_job(setup_plan: SetupPlan) -> None:
     """Raises RefusedError where the account cannot run the job: everything that is created would be in vain."""
     if setup_plan.refusal:
@@ -80,6 +86,7 @@ def confirm_cost(context: Context) -> None:
             f"Nothing was done, because this run needs a confirmation. {question}",
             "Pass --yes-cost to run it, or raise job.confirm_above_requests.",
         )
+    locking.wait(context)
     if not context.report.ask(f"{question} Run it? (y/n)"):
         raise RefusedError("Nothing was done, because the cost was not confirmed.")
 
@@ -113,6 +120,9 @@ def apply(setup_plan: SetupPlan) -> Context:
     setup_plan = _ask_about_foreign(setup_plan)
     refuse_foreign(setup_plan.plan)
     context, report = setup_plan.context, setup_plan.context.report
+    if setup_plan.shown.writes:
+        locking.hold(context, setup_plan.plan)
+    locking.wait(context)
     context.state.has_acted = True
     report.emit(SetupBegins(context.config, setup_plan.plan))
     apply_plan(
@@ -122,6 +132,11 @@ def apply(setup_plan: SetupPlan) -> Context:
         partial(_approve, context),
         context.state.progress,
         in_turn=_questions(context, setup_plan.plan),
+        before_others=(
+            partial(locking.hold_in_new_bucket, context)
+            if locking.will_create_bucket(context, setup_plan.plan)
+            else None
+        ),
     )
     prune.apply(context, setup_plan.orphans_found)
     return context

@@ -1,11 +1,13 @@
-"""Corrections of moto's S3: bucket policies, expected owners, names, tags and the defaults of new buckets.
+"""Corrections of moto's S3: bucket policies, expected owners, names, tags, conditions and defaults of new buckets.
 
-moto evaluates a policy without its conditions, so it never sees one: policies are kept and evaluated here.
+moto checks the condition of a write before it writes, and another request may come in between, so writes take turns.
+It evaluates a policy without its conditions, so it never sees one: policies are kept and evaluated here.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -38,6 +40,10 @@ _MISTAKEN = (
 _DEFAULT_ENCRYPTION = {
     "Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}
 }
+# They change what a condition is about.
+_OBJECT_WRITES = frozenset(
+    {"PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject", "DeleteObjects", "DeleteBucket"}
+)
 _BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 
 
@@ -49,6 +55,7 @@ class S3Patch:
     def __init__(self, settings: Settings) -> None:
         self._account_id = settings.account_id
         self._policies: dict[str, dict[str, Any]] = {}
+        self._turn = threading.Lock()
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Check owner and policy, respond about policies, and forward the rest."""
@@ -67,7 +74,12 @@ class S3Patch:
             case "GetBucketPolicy" | "GetBucketPolicyStatus" | "DeleteBucketPolicy":
                 return self._respond_about_policy(call, bucket)
             case "DeleteBucket":
-                return self._delete_bucket(call, forward, bucket)
+                with self._turn:
+                    return self._delete_bucket(call, forward, bucket)
+        if call.operation in _OBJECT_WRITES:
+            _ = call.request.body  # a slow sender must not keep the others waiting
+            with self._turn:
+                return forward(call)
         return forward(call)
 
     def stop(self) -> None:

@@ -21,6 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_plan_options(parser)
     options.add_prune(parser)
     options.add_confirm(parser)
+    options.add_force_unlock(parser)
     options.add_output(parser)
 
 

@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_output_dir(parser)
     options.add_cleanup(parser)
     options.add_confirm(parser)
+    options.add_force_unlock(parser)
     options.add_output(parser)
 
 

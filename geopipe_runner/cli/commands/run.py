@@ -33,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_prune(parser)
     options.add_cleanup(parser)
     options.add_confirm(parser)
+    options.add_force_unlock(parser)
     options.add_output(parser)
 
 
@@ -55,6 +56,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
         with cleaned_up_after_failure(context):
             setup_plan = setup.plan(context)
             setup.refuse_job(setup_plan)
+            setup.hold_lock(setup_plan)
             setup.confirm_cost(setup_plan.context)
             unfinished = executing.find_resumable(setup_plan.context, setup_plan.plan)
             executing.run_pipeline(setup.apply(setup_plan), unfinished)
