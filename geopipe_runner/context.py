@@ -43,6 +43,10 @@ class Options:
     """The names of deployments of which something may be deleted although they are protected."""
     force_unlock: bool = False
     """Take the lock of the deployment from the command that holds it."""
+    settings: tuple[str, ...] = ()
+    """The `--set` options."""
+    reviewed: bool = False
+    """Whether the changes were reviewed as a plan file, and need no question."""
     yes_cost: bool = False
     """Run without a question about the cost."""
     with_steps: bool = False

@@ -6,6 +6,7 @@ generated from here (`make reference`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -93,11 +94,15 @@ class Planned(
     name="planned",
     fields=(one("plan", PLAN, lambda event: (event.config, event.account.region, event.plan)),),
 ):
-    """The plan: what would be done. Nothing has been done yet."""
+    """The plan: what would be done. Nothing has been done yet.
+
+    `saved` returns the document of a plan file; None for a plan that cannot be saved, such as that of a clean-up.
+    """
 
     config: Config
     account: Account
     plan: Plan
+    saved: Callable[[], JsonDocument] | None = None
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,9 @@ def _run_command(command: CommandModule, parsed: argparse.Namespace, report: Rep
     if command.NEEDS == "nothing":
         return cast("StandaloneCommand", command).run(report, parsed)
     from ..config import load
+    from .plan_argument import read_plan_argument
 
+    read_plan_argument(parsed)
     config = load(parsed.config, files=command.NEEDS == "files", settings=parsed.settings)
     # Only now: a wrong configuration is reported without loading what follows.
     from ..aws.clock import Clock
@@ -167,6 +169,8 @@ def _options(parsed: argparse.Namespace) -> Options:
         prune=parsed.prune,
         confirm=frozenset(parsed.confirm),
         force_unlock=parsed.force_unlock,
+        settings=tuple(parsed.settings),
+        reviewed=parsed.saved_plan is not None,
         yes_cost=parsed.yes_cost,
         with_steps=is_watched or is_json or parsed.output_dir is not None,
         with_job=is_watched,

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, object] = {
     "output_dir": None,
     "plan_out": None,
     "prune": False,
+    "saved_plan": None,
     "yes_cost": False,
 }
 
@@ -110,8 +111,8 @@ def add_detailed_exitcode(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add what commands have that make a plan."""
+def add_plan_options(parser: argparse.ArgumentParser, *more_names: str) -> None:
+    """Add what commands have that make a plan. `more_names` are other spellings of `--plan-out`."""
     parser.add_argument(
         "--adopt",
         action="extend",
@@ -121,7 +122,14 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         help="take over an existing resource that does not belong to this deployment (queue, bucket, ...); clean-up "
         "keeps it; for several, repeat the option or separate the keys with commas",
     )
-    parser.add_argument("--plan-out", type=Path, metavar="FILE", help="save the plan as JSON in this file")
+    parser.add_argument(
+        "--plan-out",
+        *more_names,
+        dest="plan_out",
+        type=Path,
+        metavar="FILE",
+        help="save the plan as JSON in this file, for `apply FILE`",
+    )
 
 
 def cleanup_policy(text: str) -> CleanupPolicy:

@@ -18,7 +18,8 @@ def apply(context: Context, orphans_found: tuple[PlannedChange, ...]) -> None:
     if context.options.prune:
         chosen = orphans_found
     else:
-        chosen = ask_about(context, orphans_found) if context.options.interactive else ()
+        may_ask = context.options.interactive and not context.options.reviewed
+        chosen = ask_about(context, orphans_found) if may_ask else ()
     confirm_deletion(context, chosen)
     delete(context, chosen)
 
