@@ -100,43 +100,59 @@ class ManagedDeployment:
         with session.connect_for_run() as context:
             return setup.plan(context).shown
 
-    def apply(self) -> Plan:
+    def apply(self, *, force_unlock: bool = False) -> Plan:
         """Create what is missing, change what differs, and return the plan that was applied.
+
+        `force_unlock` takes the lock of the deployment from a command that does not run any more.
 
         Raises:
             AwsError: a call failed; `message` says what exists.
+            LockedError: another command is working on the deployment.
             RefusedError: a resource belongs to someone else, or the account cannot run the job.
         """
         from .stages import setup
 
-        session, _ = self._begin()
+        session, _ = self._begin(force_unlock=force_unlock)
         with session.connect_for_run() as context:
             setup_plan = setup.plan(context)
             setup.refuse_job(setup_plan)
             setup.apply(setup_plan)
             return setup_plan.shown
 
-    def run(self, *, start_new: bool = False, yes_cost: bool = False) -> FinishedRun:
+    def run(
+        self,
+        *,
+        start_new: bool = False,
+        yes_cost: bool = False,
+        confirm: str | None = None,
+        force_unlock: bool = False,
+    ) -> FinishedRun:
         """Apply, execute the pipeline, fetch its results, and clean up as `cleanup` of the configuration says.
 
         A policy of `ask` keeps everything. `start_new` starts another execution even if one has not ended; `yes_cost`
-        allows a run that costs more than `job.confirm_above_requests`.
+        allows a run that costs more than `job.confirm_above_requests`; `confirm` is the name of a protected deployment
+        that the clean-up may delete; `force_unlock` is that of `apply`.
 
         Raises:
             ExecutionFailed: the execution failed, was stopped or timed out; `failure` says why.
             AwsError: a call failed.
-            RefusedError: a resource belongs to someone else, the account cannot run the job, or the cost is too high.
+            LockedError: another command is working on the deployment.
+            RefusedError: a resource belongs to someone else, the account cannot run the job, the cost is too high, or
+                the clean-up of a protected deployment is not confirmed.
         """
         from .stages import cleanup, setup
         from .stages import run as executing
         from .stages.connection import cleaned_up_after_failure
 
         results = _SavedFiles()
-        session, seen = self._begin(output_dir=results.folder, start_new=start_new, yes_cost=yes_cost)
+        options = {"start_new": start_new, "yes_cost": yes_cost, "force_unlock": force_unlock}
+        session, seen = self._begin(confirm, output_dir=results.folder, **options)
+        session.check_confirmation()
         with session.connect_for_run() as context:
             with cleaned_up_after_failure(context):
                 setup_plan = setup.plan(context)
                 setup.refuse_job(setup_plan)
+                setup.hold_lock(setup_plan)
                 setup.confirm_cost(setup_plan.context)
                 unfinished = executing.find_resumable(setup_plan.context, setup_plan.plan)
                 executing.run_pipeline(setup.apply(setup_plan), unfinished)
@@ -161,24 +177,28 @@ class ManagedDeployment:
             executing.show_results_of(context, view)
         return results.found(seen.results)
 
-    def cleanup(self, policy: CleanupPolicy = "all") -> None:
-        """Delete what belongs to the deployment.
+    def cleanup(self, policy: CleanupPolicy = "all", *, confirm: str | None = None, force_unlock: bool = False) -> None:
+        """Delete what belongs to the deployment. A protected one needs its name as `confirm`.
 
         Raises:
             AwsError: something could not be deleted; `message` lists it.
+            LockedError: another command is working on the deployment.
+            RefusedError: `confirm` is not the name of the deployment, or is missing although it is protected.
         """
         from .stages import cleanup
 
-        session, _ = self._begin(cleanup=policy)
+        session, _ = self._begin(confirm, cleanup=policy, force_unlock=force_unlock)
+        session.check_confirmation()
         with session.connect() as context:
             cleanup.clean_up(context)
 
-    def _begin(self, **options: Any) -> tuple[Session, _SeenEvents]:
+    def _begin(self, confirm: str | None = None, **options: Any) -> tuple[Session, _SeenEvents]:
         from .aws.clock import Clock
         from .context import Options
         from .stages.session import Session
 
-        chosen: Options = Options(interactive=False, **options)
+        names = frozenset() if confirm is None else frozenset({confirm})
+        chosen: Options = Options(interactive=False, confirm=names, **options)
         seen = _SeenEvents(self._progress)
         return Session(self.config, chosen, seen, Clock()), seen
 
@@ -203,6 +223,9 @@ class _SeenEvents:
 
     def ask(self, question: str, about: PlannedChange | None = None) -> bool:
         raise UsageError(f"There is no one to ask: {question}")
+
+    def confirm(self, question: str, name: str) -> bool:
+        return self.ask(question)
 
     def close(self) -> None:
         """Nothing is left to close."""

@@ -12,6 +12,7 @@ from .events import Report, Transferred
 
 if TYPE_CHECKING:
     from .aws.clients import Aws
+    from .aws.deployment_lock import DeploymentLock
     from .reconcile.apply import Progress
     from .reconcile.blueprint import Blueprint
 
@@ -38,6 +39,14 @@ class Options:
     """Keys of foreign resources that may be adopted."""
     prune: bool = False
     """Delete what earlier configurations left behind, without asking."""
+    confirm: frozenset[str] = frozenset()
+    """The names of deployments of which something may be deleted although they are protected."""
+    force_unlock: bool = False
+    """Take the lock of the deployment from the command that holds it."""
+    settings: tuple[str, ...] = ()
+    """The `--set` options."""
+    reviewed: bool = False
+    """Whether the changes were reviewed as a plan file, and need no question."""
     yes_cost: bool = False
     """Run without a question about the cost."""
     with_steps: bool = False
@@ -61,6 +70,8 @@ class State:
     """Whether this command has begun to change something."""
     running: str = ""
     """The ARN of the execution that runs, as far as this command knows."""
+    deletion_confirmed: bool = False
+    """Whether the user has typed the name of the protected deployment."""
     input_size: str | None = None
     """The size of the input in words; None before it was read."""
 
@@ -76,6 +87,8 @@ class Context:
     aws: Aws
     blueprint: Blueprint
     state: State
+    lock: DeploymentLock | None = None
+    """None where nothing can hold one: without a bucket, and with an emulator that ends with the command."""
 
     def watch(self, what: str, done: int, total: int) -> None:
         """Report how far a large transfer is."""

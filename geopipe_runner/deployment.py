@@ -161,6 +161,11 @@ class Deployment:
         """The place in the bucket of zips that are too large to go to Lambda directly."""
         return code_prefix(self.config.deployment)
 
+    @property
+    def lock_key(self) -> str:
+        """The object in the bucket that keeps a second command away."""
+        return f"geopipe/{self.config.deployment}/lock.json"
+
     def role_arn(self, role: RoleConfig) -> str:
         """Returns the ARN of a role: the configured one if the role is only used, else AWS's, else the computed one."""
         return role.arn or self.role_arns.get(role.name) or self.account.iam_arn(f"role{self.iam_path}{role.name}")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
+from . import __version__
 from .config.model import CleanupItem, Config
 from .errors import ADVICE, ConfigError, GeopipeError
 from .hidden_values import HIDDEN, hide_secret, is_secret_name, is_secret_value
@@ -36,8 +38,25 @@ from .kinds.base import MISSING, Change
 from .reconcile.model import Action, PlannedChange
 
 if TYPE_CHECKING:  # they bring botocore along, which `validate` does not need
+    from .aws.account import Account
     from .pipeline.execution import ExecutionInput, ExecutionView
     from .reconcile.apply import ChangeResult
+    from .reconcile.model import Plan
+    from .reconcile.plan_basis import PlanBasis
+
+
+class PlanOptions(Protocol):
+    """What the command line adds to a plan."""
+
+    @property
+    def settings(self) -> tuple[str, ...]: ...
+
+    @property
+    def adopt(self) -> frozenset[str]: ...
+
+    @property
+    def prune(self) -> bool: ...
+
 
 DIFFERENT = "(hidden, differs)"
 """The new side of a change whose values are hidden."""
@@ -81,6 +100,21 @@ def _read_side(number: int) -> Any:
         return LEFT_OUT if side is MISSING else side
 
     return read
+
+
+def _hidden_digest(source: tuple[PlanBasis, bytes]) -> str:
+    basis, salt = source
+    return basis.hidden_digest(salt)
+
+
+def _shown_settings(settings: Iterable[str]) -> list[str]:
+    split = [(text, *text.partition("=")[::2]) for text in settings]
+    return [text for text, key, value in split if hide_secret(key.rpartition(".")[2], value) != HIDDEN]
+
+
+def _portable(path: Path) -> str:
+    """Returns a path from the current folder, if it is below that: another machine has another folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _identity(change: PlannedChange) -> Any:
@@ -132,6 +166,61 @@ PLAN = JsonShape(
     ),
     many("steps", PLANNED_CHANGE, lambda source: source[2]),
     name="plan",
+)
+
+# Read from (configuration's path, plan basis, the name of its entry in `deployments`).
+PLAN_CONFIGURATION = JsonShape(
+    text(
+        "path", "as `apply` finds it, from the current folder or from that of the plan file", lambda source: source[0]
+    ),
+    text(
+        "entry", "of the file's `deployments`; null in a file with one", lambda source: source[2] or None, nullable=True
+    ),
+    text("sha256", "of the values that apply", lambda source: source[1].configuration_sha256),
+    Field(
+        "values",
+        {"type": "object", "description": "those that are not defaults; (hidden) for secrets"},
+        lambda source: dict(source[1].values),
+    ),
+)
+
+# Read from the options of the command.
+PLAN_OPTIONS = JsonShape(
+    texts("set", "`--set` options, without those that set a secret", lambda options: _shown_settings(options.settings)),
+    texts("adopt", "resources to take over", lambda options: sorted(options.adopt)),
+    flag("prune", "whether orphans are deleted"),
+)
+
+FINGERPRINTS = JsonShape(
+    mapping("desired", "of each attribute as it should be", lambda basis: dict(basis.desired)),
+    mapping("present", "of each attribute as it is", lambda basis: dict(basis.present)),
+)
+
+# Read from (planned change, its basis).
+SAVED_STEP = JsonShape(
+    Included(PLANNED_CHANGE, lambda source: source[0]),
+    one("fingerprints", FINGERPRINTS, lambda source: source[1]),
+    name="saved_step",
+)
+
+PLAN_FILE_VERSION = 1
+
+# Read from (config, account, plan, options, basis, salt).
+SAVED_PLAN = JsonShape(
+    Field("plan_file", {"const": PLAN_FILE_VERSION}, lambda source: PLAN_FILE_VERSION),
+    text("geopipe", "the version that made the plan", lambda source: __version__),
+    Included(PLAN, lambda source: (source[0], source[1].region, source[2])),
+    text("endpoint", read=lambda source: source[1].endpoint_url, nullable=True),
+    one("configuration", PLAN_CONFIGURATION, lambda source: (_portable(source[0].path), source[4], source[0].entry)),
+    one("options", PLAN_OPTIONS, lambda source: source[3]),
+    one(
+        "secrets",
+        JsonShape(text("salt", read=lambda source: source[1].hex()), text("digest", read=_hidden_digest)),
+        lambda source: (source[4], source[5]),
+    ),
+    many("steps", SAVED_STEP, lambda source: [(step, source[4].resources[step.key]) for step in source[2]]),
+    name="saved_plan",
+    about="What `--plan-out` writes, and `apply` takes: a plan and what it was made from.",
 )
 
 # Read from (config, account).
@@ -278,8 +367,15 @@ RESULTS = JsonShape(
 
 
 def plan_document(config: Config, region: str, plan: Iterable[PlannedChange]) -> JsonDocument:
-    """Returns a whole plan: what `--plan-out` writes."""
+    """Returns a whole plan."""
     return PLAN.build((config, region, plan))
+
+
+def saved_plan_document(
+    config: Config, account: Account, plan: Plan, options: PlanOptions, basis: PlanBasis, salt: bytes
+) -> JsonDocument:
+    """Returns a plan and what it was made from: what `--plan-out` writes. It shows no secret."""
+    return SAVED_PLAN.build((config, account, plan, options, basis, salt))
 
 
 def failure_document(error: GeopipeError) -> JsonDocument:

@@ -7,6 +7,7 @@ GeopipeError                exit 1   any of those below; `message` says what hap
 ├── AwsError                exit 1   AWS, the emulator or this machine could not do what was asked
 ├── ExecutionFailed         exit 3   the pipeline execution failed, stopped or timed out
 ├── RefusedError            exit 5   not done on purpose: someone else's resource, the wrong account
+├── LockedError             exit 6   another command is working on the deployment
 └── InterruptedByUser       exit 130 Ctrl-C, SIGTERM, or the input ended at a question
     └── OutputClosed        exit 141 no one reads what is printed any more, as in `| head`
         └── OutputFailed    exit 1   what we print cannot be written: the disk is full
@@ -163,6 +164,12 @@ class RefusedError(GeopipeError):
     """We must not do it: a resource is not ours, or the account is not the configured one."""
 
     exit_code = 5
+
+
+class LockedError(GeopipeError):
+    """Another command holds the lock of the deployment, or has taken it from this one."""
+
+    exit_code = 6
 
 
 class InterruptedByUser(GeopipeError):  # noqa: N818 - it is the name of an event

@@ -6,7 +6,7 @@ generated from here (`make reference`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -96,11 +96,15 @@ class Planned(
     name="planned",
     fields=(one("plan", PLAN, lambda event: (event.config, event.account.region, event.plan)),),
 ):
-    """The plan: what would be done. Nothing has been done yet."""
+    """The plan: what would be done. Nothing has been done yet.
+
+    `saved` returns the document of a plan file; None for a plan that cannot be saved, such as that of a clean-up.
+    """
 
     config: Config
     account: Account
     plan: Plan
+    saved: Callable[[], JsonDocument] | None = None
 
 
 @dataclass(frozen=True)
@@ -421,6 +425,13 @@ class Report(Protocol):
 
     def ask(self, question: str, about: PlannedChange | None = None) -> bool:
         """Returns the user's yes or no, during set-up `about` a planned change.
+
+        Raises:
+            InterruptedByUser: The input ended.
+        """
+
+    def confirm(self, question: str, name: str) -> bool:
+        """Returns whether the user types exactly `name`.
 
         Raises:
             InterruptedByUser: The input ended.

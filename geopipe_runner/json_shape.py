@@ -75,7 +75,8 @@ class JsonShape:
             "type": "object",
             **({"description": self.about} if self.about else {}),
             "properties": {field.name: field.schema for field in fields},
-            "required": [field.name for field in fields if field.is_required],
+            # A field that stands twice replaces the one of an included shape.
+            "required": [*dict.fromkeys(field.name for field in fields if field.is_required)],
             "additionalProperties": False,
         }
 

@@ -2,6 +2,7 @@
 
 - The account guard: GetCallerIdentity is the first call, and a wrong account is the last.
 - `read_only()` makes any call that is not on the list of reads an error, so that a plan cannot write.
+- Once a command takes the lock of its deployment, no call that writes leaves without it (`deployment_lock`).
 - Every S3 call on our bucket carries ExpectedBucketOwner, by one event hook.
 - What we write to IAM, and tags, are noted: AWS needs a while to act on them (`recent_changes`).
 - A response that does not come is announced, and not waited for again and again.
@@ -93,6 +94,8 @@ class Aws:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._readers = 0
+        self._lock_key = ""
+        self._require_lock: Callable[[], None] = lambda: None
         self._throttled: set[str] = set()
         self._responses = ResponseWatch(retrier.on_wait)
         is_local = on_loopback(account.endpoint_url)
@@ -117,6 +120,10 @@ class Aws:
         """Make the clients that every plan needs, on this thread."""
         for service in _SERVICES:
             self.client(service)
+
+    def require_lock(self, key: str, require: Callable[[], None]) -> None:
+        """From now on call `require` before each call that writes, except on `key` of the bucket: the lock itself."""
+        self._lock_key, self._require_lock = key, require
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
@@ -176,9 +183,11 @@ class Aws:
         service = model.service_model.service_name
         if isinstance(self.retrier.time, StoppableClock):
             self.retrier.time.check()
-        if not is_read(service, model.name):
+        is_of_lock = service == "s3" and bool(self._lock_key) and params.get("Key") == self._lock_key
+        if not is_read(service, model.name) and not is_of_lock:
             if self._readers:
                 raise WriteRefusedError(f"{service}:{model.name} during a plan")
+            self._require_lock()
             self.retrier.recent.record(service, model.name, params, self.retrier.time.clock())
         shape = model.input_shape
         owned = shape is not None and "ExpectedBucketOwner" in shape.members and params.get("Bucket") == self._bucket

@@ -67,9 +67,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _run_on_deployments(command: CommandModule, parsed: argparse.Namespace) -> int:
+    from .plan_argument import read_plan_argument
     from .selection import refuse_several, select
 
     try:
+        read_plan_argument(parsed)
         selection = select(parsed, files=command.NEEDS == "files")
         if not takes_several(command):
             refuse_several(selection, parsed.command)
@@ -208,6 +210,10 @@ def _options(parsed: argparse.Namespace) -> Options:
         start_new=parsed.new,
         adopt=frozenset(parsed.adopt),
         prune=parsed.prune,
+        confirm=frozenset(parsed.confirm),
+        force_unlock=parsed.force_unlock,
+        settings=tuple(parsed.settings),
+        reviewed=parsed.saved_plan is not None,
         yes_cost=parsed.yes_cost,
         with_steps=is_watched or is_json or parsed.output_dir is not None,
         with_job=is_watched,

@@ -24,8 +24,10 @@ DEFAULTS: dict[str, object] = {
     "all": [],
     "configs": [],
     "cleanup": None,
+    "confirm": [],
     "detailed_exitcode": False,
     "execution": None,
+    "force_unlock": False,
     "jobs": None,
     "new": False,
     "only": [],
@@ -33,6 +35,7 @@ DEFAULTS: dict[str, object] = {
     "output_dir": None,
     "plan_out": None,
     "prune": False,
+    "saved_plan": None,
     "yes_cost": False,
 }
 
@@ -119,6 +122,24 @@ def add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prune", action="store_true", help="delete resources that earlier configurations left behind")
 
 
+def add_confirm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the name of the deployment, to delete without a question what `protect: true` protects",
+    )
+
+
+def add_force_unlock(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force-unlock",
+        action="store_true",
+        help="take the lock of the deployment from another command, which must not be running any more",
+    )
+
+
 def add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--execution",
@@ -133,8 +154,8 @@ def add_detailed_exitcode(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add what commands have that make a plan."""
+def add_plan_options(parser: argparse.ArgumentParser, *more_names: str) -> None:
+    """Add what commands have that make a plan. `more_names` are other spellings of `--plan-out`."""
     parser.add_argument(
         "--adopt",
         action="extend",
@@ -144,7 +165,14 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         help="take over an existing resource that does not belong to this deployment (queue, bucket, ...); clean-up "
         "keeps it; for several, repeat the option or separate the keys with commas",
     )
-    parser.add_argument("--plan-out", type=Path, metavar="FILE", help="save the plan as JSON in this file")
+    parser.add_argument(
+        "--plan-out",
+        *more_names,
+        dest="plan_out",
+        type=Path,
+        metavar="FILE",
+        help="save the plan as JSON in this file, for `apply FILE`",
+    )
 
 
 def cleanup_policy(text: str) -> CleanupPolicy:

@@ -40,7 +40,9 @@ EXIT_CODES = {
     2: "the usage, the configuration, the template or the input is wrong",
     3: "the pipeline execution failed, was stopped or timed out",
     4: "changes are pending (plan --detailed-exitcode)",
-    5: "refused: a resource that is foreign or cannot be used, the wrong account, or an execution in the wrong state",
+    5: "refused: a resource that is foreign or cannot be used, the wrong account, an execution in the wrong state, a "
+    "deletion without confirmation, or a plan file that is out of date",
+    6: "locked: another command is working on the deployment",
     130: "interrupted: Ctrl-C, SIGTERM, SIGHUP, or the input or the output ended",
     141: "the reader of the output closed it before anything was done, as in `| head`",
 }

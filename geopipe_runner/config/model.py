@@ -1288,6 +1288,13 @@ class Config:
             examples=["ask", ["pipeline", "queue", "function"]],
         )
     )
+    protect: bool = field(
+        metadata=key(
+            "Whether nothing of the deployment is deleted before its name was typed, or given with `--confirm`.",
+            default=False,
+            examples=[False, True],
+        )
+    )
     emulator: EmulatorConfig = field(
         metadata=key(
             "How the emulator behaves, when the command starts it itself (target `local`, no endpoint).", default={}

@@ -178,6 +178,8 @@ class Kind(ABC, Generic[S]):
     """Whether executions must be stopped before it is deleted, because they would be deleted with it."""
     serves_executions: ClassVar[bool] = False
     """Whether executions fail without it, so that they are stopped before it is deleted."""
+    holds_lock: ClassVar[bool] = False
+    """Whether the lock of the deployment lies in it: it is created first, and deleted after everything else."""
     shapes_results: ClassVar[bool] = False
     """Whether an execution started before a change of it is not the same work any more."""
     asks_before_update: ClassVar[bool] = False
@@ -251,6 +253,10 @@ class Kind(ABC, Generic[S]):
     def wait_until_ready(self, aws: Aws, spec: S, observed: Observed) -> None:
         """Wait until it can be used. Only for kinds whose `observe` returns resources that are not `ready`."""
         raise NotImplementedError(f"a {self.label} is ready immediately")
+
+    def prepare_deletion(self, aws: Aws, spec: S, observed: Observed) -> None:
+        """Remove what it holds. Only for a kind that holds the lock: its `delete` comes last."""
+        raise NotImplementedError(f"a {self.label} is deleted in one step")
 
     @abstractmethod
     def delete(self, aws: Aws, spec: S, observed: Observed) -> None:

@@ -64,6 +64,8 @@ class BucketSpec:
     tags: Mapping[str, str]
     prefixes: tuple[str, ...]
     """What lies under these is ours to delete."""
+    lock_key: str
+    """The lock of the deployment, which goes last."""
     force_destroy: bool
     arn: str
     name_timeout: float
@@ -78,6 +80,7 @@ class S3Bucket(Kind[BucketSpec]):
     name = "s3_bucket"
     label = "bucket"
     serves_executions = True
+    holds_lock = True
     paint = "store"
     scope = "everywhere"
     emulator_pages = "buckets"
@@ -111,6 +114,7 @@ class S3Bucket(Kind[BucketSpec]):
             policy=_tls_only(deployment.account.bucket_arn(config.bucket.name)),
             tags=deployment.tags,
             prefixes=(config.input.prefix, config.output.prefix, deployment.code_prefix),
+            lock_key=deployment.lock_key,
             force_destroy=config.bucket.force_destroy,
             arn=deployment.account.bucket_arn(config.bucket.name),
             name_timeout=config.bucket.name_timeout,
@@ -124,7 +128,17 @@ class S3Bucket(Kind[BucketSpec]):
             return None
         config, name = deployment.config, arn.removeprefix(prefix)
         prefixes = (config.input.prefix, config.output.prefix, deployment.code_prefix)
-        spec = BucketSpec(name, config.region, {}, deployment.tags, prefixes, config.bucket.force_destroy, arn, 0.0)
+        spec = BucketSpec(
+            name,
+            config.region,
+            {},
+            deployment.tags,
+            prefixes,
+            deployment.lock_key,
+            config.bucket.force_destroy,
+            arn,
+            0.0,
+        )
         return Resource(self, f"left-behind-bucket-{name}", name, "bucket", spec)
 
     def sections(self, config: Config) -> Iterator[Section]:
@@ -222,10 +236,23 @@ class S3Bucket(Kind[BucketSpec]):
             put = calls[name]
             aws.retrier.call(NOT_YET_KNOWN, partial(aws.retrier.call, CONCURRENT_CHANGE, put))
 
-    def delete(self, aws: Aws, spec: BucketSpec, observed: Observed) -> None:
+    def prepare_deletion(self, aws: Aws, spec: BucketSpec, observed: Observed) -> None:
         s3 = aws.client("s3")
         for prefix in ("",) if spec.force_destroy else spec.prefixes:
-            ignore_not_found(lambda prefix=prefix: _purge(s3, spec.name, prefix))  # type: ignore[misc]
+            ignore_not_found(lambda prefix=prefix: _purge(s3, spec, prefix))  # type: ignore[misc]
+
+    def delete(self, aws: Aws, spec: BucketSpec, observed: Observed) -> None:
+        s3 = aws.client("s3")
+        ignore_not_found(lambda: s3.delete_object(Bucket=spec.name, Key=spec.lock_key))
+        try:
+            ignore_not_found(lambda: s3.delete_bucket(Bucket=spec.name))
+        except ClientError as error:
+            if error_code(error) != "BucketNotEmpty":
+                raise
+        else:
+            return
+        # A bucket with versions keeps the deleted lock.
+        ignore_not_found(lambda: _delete_versions(s3, spec.name, spec.lock_key))
         try:
             ignore_not_found(lambda: s3.delete_bucket(Bucket=spec.name))
         except ClientError as error:
@@ -284,13 +311,19 @@ def _tls_only(arn: str) -> dict[str, Any]:
     )
 
 
-def _purge(s3: Any, bucket: str, prefix: str) -> None:
+def _purge(s3: Any, spec: BucketSpec, prefix: str) -> None:
+    """Delete what lies below `prefix`, but not the lock."""
+    bucket = spec.name
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
         for upload in page.get("Uploads", []):
             key, upload_id = upload["Key"], upload["UploadId"]
             ignore_not_found(partial(s3.abort_multipart_upload, Bucket=bucket, Key=key, UploadId=upload_id))
+    _delete_versions(s3, bucket, prefix, but=spec.lock_key)
+
+
+def _delete_versions(s3: Any, bucket: str, prefix: str, but: str = "") -> None:
     # Always the first page again: a deleted key is no place to continue from.
-    while batch := list(islice(_versions(s3, bucket, prefix), _BATCH)):
+    while batch := list(islice((v for v in _versions(s3, bucket, prefix) if v["Key"] != but), _BATCH)):
         response = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
         # HTTP 200 does not mean that every object was deleted.
         for problem in response.get("Errors", []):

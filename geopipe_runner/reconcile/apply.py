@@ -60,11 +60,13 @@ def apply(
     approve: Callable[[PlannedChange], bool],
     progress: Progress,
     in_turn: Collection[str] = (),
+    before_others: Callable[[], None] | None = None,
 ) -> Plan:
     """Create and update along the graph, and return the plan as it was applied.
 
     A change that `approve` declines becomes KEEP. The keys `in_turn` wait for all dependencies of their resource, so
-    that a question about one follows the messages about those.
+    that a question about one follows the messages about those. With `before_others`, what holds the lock of the
+    deployment is created first. Everything else waits for it, and for this function.
 
     Raises:
         ApplyFailed: with what was done and what was not.
@@ -72,6 +74,7 @@ def apply(
     steps = {step.key: step for step in plan}
     identities: dict[str, str] = {}
     failed: list[str] = []
+    locked_in = [step.key for step in plan if step.resource.kind.holds_lock] if before_others else []
 
     def work(key: str) -> None:
         step = steps[key]
@@ -93,12 +96,15 @@ def apply(
         if error is not None or key in identities:
             progress.outcomes[key] = outcome
             report(outcome)
+        if error is None and key in locked_in and before_others:
+            before_others()
         return not failed
 
     first = {
         key: step.resource.dependencies if key in in_turn else step.resource.creation_dependencies
         for key, step in steps.items()
     }
+    first = {key: needs if key in locked_in else (*needs, *locked_in) for key, needs in first.items()}
     Walk(first, work).run(before, after)
     if failed:
         raise _apply_failed(plan, progress)
@@ -106,21 +112,34 @@ def apply(
 
 
 def destroy(
-    aws: Aws, plan: Plan, report: Callable[[ChangeResult], None], progress: Progress
+    aws: Aws,
+    plan: Plan,
+    report: Callable[[ChangeResult], None],
+    progress: Progress,
+    before_lock: Callable[[], None] = lambda: None,
 ) -> tuple[ChangeResult, ...]:
     """Delete in reverse order, and return what failed or was left because of a failure.
 
-    After a failure, the dependencies of the remaining resource are kept, and all others are deleted.
+    After a failure, the dependencies of the remaining resource are kept, and all others are deleted. What holds the
+    lock of the deployment goes last, after `before_lock` was called.
     """
     steps = {step.key: step for step in plan}
     failures: dict[str, ChangeResult] = {}
+    prepared: list[str] = []
 
     def work(key: str) -> None:
         step = steps[key]
         if step.action is Action.DELETE and step.observed is not None:
-            step.resource.kind.delete(aws, step.resource.spec, step.observed)
+            kind = step.resource.kind
+            (kind.prepare_deletion if kind.holds_lock else kind.delete)(aws, step.resource.spec, step.observed)
 
     def after(key: str, error: BaseException | None) -> bool:
+        if error is None and steps[key].action is Action.DELETE and steps[key].resource.kind.holds_lock:
+            prepared.append(key)
+            return True
+        return finish(key, error)
+
+    def finish(key: str, error: BaseException | None) -> bool:
         outcome = ChangeResult(steps[key], error=error)
         if error is not None:
             failures[key] = outcome
@@ -139,6 +158,16 @@ def destroy(
             failures[key] = ChangeResult(
                 steps[key], error=AwsError("kept, because a resource that needs it could not be deleted")
             )
+    for key in prepared:
+        before_lock()
+        step = steps[key]
+        try:
+            if step.observed is not None:
+                step.resource.kind.delete(aws, step.resource.spec, step.observed)
+        except Exception as error:  # noqa: BLE001 - reported like those of the others
+            finish(key, error)
+        else:
+            finish(key, None)
     return tuple(failures.values())
 
 

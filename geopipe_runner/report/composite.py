@@ -55,6 +55,9 @@ class CompositeReport:
     def ask(self, question: str, about: PlannedChange | None = None) -> bool:
         return self._first.ask(question, about)
 
+    def confirm(self, question: str, name: str) -> bool:
+        return self._first.confirm(question, name)
+
     def close(self) -> None:
         self._first.close()
 
@@ -72,7 +75,8 @@ class PlanFile(EventHandler):
             AwsError: The file cannot be written; the command must not continue without the plan the user wants.
         """
         if isinstance(event, Planned):
-            text = to_json(plan_document(event.config, event.account.region, event.plan), indent=2)
+            document = event.saved() if event.saved else plan_document(event.config, event.account.region, event.plan)
+            text = to_json(document, indent=2)
             try:
                 write_named(self._path, text + "\n")
             except OSError as error:

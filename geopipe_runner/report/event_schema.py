@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..documents import DEFINITIONS
+from ..documents import DEFINITIONS, SAVED_PLAN
 from ..events import EVENTS, Event
 from ..json_shape import JsonShape, Schema
 
@@ -26,10 +26,12 @@ def build_schema() -> Schema:
     definitions = {f"event_{event.name}": _event_schema(event) for event in EVENTS}
     for event in EVENTS:
         _add_named_shapes(event.shape, definitions)
+    definitions[SAVED_PLAN.name] = SAVED_PLAN.schema()
+    _add_named_shapes(SAVED_PLAN, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "geopipe events",
-        "description": "One line of `--output json`. `--plan-out` writes a document like $defs/plan.",
+        "description": "One line of `--output json`. `--plan-out` writes a document like $defs/saved_plan.",
         "oneOf": [{"$ref": f"#/$defs/event_{event.name}"} for event in EVENTS],
         "$defs": {**DEFINITIONS, **definitions},
     }

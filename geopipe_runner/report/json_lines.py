@@ -50,5 +50,9 @@ class JsonReport:
             "Leave out --output json, and the command asks.",
         )
 
+    def confirm(self, question: str, name: str) -> bool:
+        """Raise InterruptedByUser, like `ask`."""
+        return self.ask(question)
+
     def close(self) -> None:
         """Nothing is left to write."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from ..aws.errors import reason
@@ -14,7 +15,8 @@ from ..reconcile import orphans
 from ..reconcile import plan as planner
 from ..reconcile.apply import ChangeResult, destroy
 from ..reconcile.model import Action, Plan, PlannedChange
-from . import prune
+from . import locking, prune
+from .protection import confirm_deletion
 from .refresh import refresh
 from .stop import delete_jobs, stop_executions
 
@@ -38,6 +40,7 @@ def clean_up(context: Context) -> None:
     """Plan and apply, with the transcript's beginning and end."""
     context.report.emit(CleanupBegins())
     cleanup_plan = plan(context)
+    confirm_deletion(context, cleanup_plan.shown.having(Action.DELETE))
     apply(context, cleanup_plan)
     kept = cleanup_plan.plan.having(Action.KEEP)
     context.report.emit(Complete(tuple(step for step in kept if not step.resource.is_used)))
@@ -49,10 +52,21 @@ def plan(context: Context) -> CleanupPlan:
     everything = planner.plan_cleanup(context.blueprint, current.seen, GROUPS)
     context.state.progress.saw(everything)
     context.state.looked = True
+    _hold_lock(context, everything, current.orphans_found)
     chosen_plan = planner.plan_cleanup(context.blueprint, current.seen, _chosen(context, everything))
     chosen_orphans = _chosen_orphans(context, current.orphans_found)
     context.report.emit(CleanupPlanned(chosen_plan))
     return CleanupPlan(chosen_plan, chosen_orphans)
+
+
+def _hold_lock(context: Context, everything: Plan, orphans_found: tuple[PlannedChange, ...]) -> None:
+    """Keep other commands away, if this one may delete something. A person is asked only while the lock is held."""
+    policy, options = context.options.cleanup_policy(context.config), context.options
+    may_delete = policy != "none" and (policy != "ask" or options.interactive)
+    if (may_delete and everything.writes) or (orphans_found and (may_delete or options.prune)):
+        locking.hold(context, everything)
+        if options.interactive:
+            locking.wait(context)
 
 
 def plan_all(context: Context) -> CleanupPlan:
@@ -67,12 +81,18 @@ def plan_all(context: Context) -> CleanupPlan:
 
 def apply(context: Context, cleanup_plan: CleanupPlan) -> None:
     """Delete what the plan says. Raises AwsError listing what could not be deleted, and why."""
+    locking.wait(context)
     context.state.has_acted = True
     _stop_executions(context, cleanup_plan.plan)
     prune.stop(context, cleanup_plan.orphans_found)  # those wait on the same queue and function
     failures = destroy(
-        context.aws, cleanup_plan.plan, lambda outcome: context.report.emit(Deleted(outcome)), context.state.progress
+        context.aws,
+        cleanup_plan.plan,
+        lambda outcome: context.report.emit(Deleted(outcome)),
+        context.state.progress,
+        partial(locking.before_bucket_goes, context),
     )
+    locking.forget_deleted(context, cleanup_plan.plan)
     prune.delete(context, cleanup_plan.orphans_found)
     if failures:
         raise AwsError(_remaining(failures), "Fix the causes and run `cleanup` again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from ..pipeline import execution_input, offline_steps
 from ..reconcile.apply import ApplyFailed
 from ..reconcile.blueprint import build_blueprint
 from . import cleanup
+from .locking import released_at_end
 from .session import Session
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def connect(session: Session, watch: ConnectionWatch | None = None) -> Iterator[
     with _open_endpoint(session) as endpoint, translated():
         aws = _connect(session, endpoint, watch)
         context = _context(session, aws, NOTHING_BUILT)
-        with _interruptible(context), translated():
+        with released_at_end(context), _interruptible(context), translated():
             if session.options.output_dir:
                 session.report.emit(Connected(session.config, aws.account))
             yield context
@@ -76,7 +78,7 @@ def connect_for_run(session: Session) -> Iterator[Context]:
             notes = (*prepared.notes, *package_notes, *estimate.notes)
             artifacts = Artifacts(packages, definition, named, file, notes, estimate.question)
             context = _context(session, aws, artifacts)
-            with _interruptible(context), translated():
+            with released_at_end(context), _interruptible(context), translated():
                 yield context
 
 
@@ -143,8 +145,20 @@ def _connect(session: Session, endpoint: Endpoint, seen: ConnectionWatch | None 
 
 
 def _context(session: Session, aws: Aws, artifacts: Artifacts) -> Context:
-    blueprint = build_blueprint(session.deployment(aws.account), artifacts)
-    return Context(session.config, session.options, session.report, session.time, aws, blueprint, State())
+    from ..aws.deployment_lock import DeploymentLock
+
+    config, deployment = session.config, session.deployment(aws.account)
+    lock = None
+    if config.bucket.name and not config.embedded:
+        lock = DeploymentLock(
+            aws,
+            config.bucket.name,
+            deployment.lock_key,
+            force=session.options.force_unlock,
+            emit=lambda text: session.report.emit(Note(text)),
+        )
+    blueprint = build_blueprint(deployment, artifacts)
+    return Context(config, session.options, session.report, session.time, aws, blueprint, State(), lock)
 
 
 @contextmanager
@@ -217,6 +231,7 @@ def _clean_up_unattended(context: Context) -> None:
     if not (context.state.has_acted or context.state.running):
         return
     context.time.renew()
+    context = replace(context, options=replace(context.options, interactive=False))
     with suppress(KeyboardInterrupt, Interrupted):
         try:
             _clean_up_by_policy(context)

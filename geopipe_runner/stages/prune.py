@@ -9,15 +9,19 @@ from ..events import Deleted
 from ..reconcile import orphans
 from ..reconcile.apply import destroy
 from ..reconcile.model import PlannedChange
+from .protection import confirm_deletion
 from .stop import stop_executions
 
 
 def apply(context: Context, orphans_found: tuple[PlannedChange, ...]) -> None:
     """Delete orphans by option or after asking. Raises AwsError naming what could not be deleted."""
     if context.options.prune:
-        delete(context, orphans_found)
-    elif context.options.interactive:
-        delete(context, ask_about(context, orphans_found))
+        chosen = orphans_found
+    else:
+        may_ask = context.options.interactive and not context.options.reviewed
+        chosen = ask_about(context, orphans_found) if may_ask else ()
+    confirm_deletion(context, chosen)
+    delete(context, chosen)
 
 
 def ask_about(context: Context, orphans_found: tuple[PlannedChange, ...]) -> tuple[PlannedChange, ...]:

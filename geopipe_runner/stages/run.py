@@ -25,7 +25,7 @@ from ..reconcile.model import Action, Plan
 from ..report.text.messages import clock
 from ..results import parquet, read
 from ..results.features import read_features
-from . import diagnose, job_status, waiting
+from . import diagnose, job_status, locking, waiting
 from .find import with_steps
 from .stop import stop_one
 
@@ -101,6 +101,7 @@ def _may_start_another(context: Context, others: list[ExecutionView]) -> bool:
     for other in others:
         since = f", started {clock(other.started.isoformat())}" if other.started else ""
         context.report.emit(Note(f"Execution {other.arn} is {other.status}{since}."))
+    locking.wait(context)
     return context.report.ask("It differs from this run. Start another execution next to it? (y/n)")
 
 

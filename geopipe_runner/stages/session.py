@@ -99,6 +99,15 @@ class Session:
             what = f"Cannot write into {folder.resolve()}: {error.strerror}."
             raise UsageError(what, "Name another --output-dir.") from None
 
+    def check_confirmation(self, *, cleans_up: bool = True) -> None:
+        """See that what this command may delete is confirmed, before anything is called.
+
+        `cleans_up`: the command deletes what the clean-up policy says. Raises RefusedError.
+        """
+        from .protection import check_confirmation
+
+        check_confirmation(self.config, self.options, cleans_up=cleans_up)
+
     def deployment(self, account: Account | None = None) -> Deployment:
         """Return the deployment in the account that the configuration names, or in `account` once it is known."""
         config = self.config

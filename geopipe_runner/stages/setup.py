@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from ..config.messages import nearest
 from ..context import Context
+from ..documents import saved_plan_document
 from ..errors import RefusedError, UsageError
 from ..events import Note, Planned, SetupBegins, StepDone
+from ..json_shape import JsonDocument
 from ..reconcile import orphans
 from ..reconcile import plan as planner
 from ..reconcile.apply import apply as apply_plan
 from ..reconcile.blueprint import Blueprint, with_observed_roles
 from ..reconcile.model import Action, Plan, PlannedChange
-from . import prune
+from ..reconcile.plan_basis import PlanBasis, basis_of
+from . import locking, prune
 from .refresh import CurrentState, refresh
 
 
@@ -38,6 +42,16 @@ class SetupPlan:
         deletable = orphans.deletable(self.orphans_found).steps if self.context.options.prune else self.orphans_found
         return Plan((*self.plan.steps, *deletable))
 
+    def basis(self) -> PlanBasis:
+        """Returns what the plan was made from."""
+        return basis_of(self.context.config, self.shown)
+
+    def document(self) -> JsonDocument:
+        """Returns what a plan file holds."""
+        context, salt = self.context, secrets.token_bytes(16)
+        account = context.aws.account
+        return saved_plan_document(context.config, account, self.shown, context.options, self.basis(), salt)
+
 
 def plan(context: Context) -> SetupPlan:
     """Observe, compare, and show the plan. Nothing is changed."""
@@ -50,7 +64,7 @@ def plan(context: Context) -> SetupPlan:
     )
     context.state.progress.saw(new_plan)
     context.state.looked = True
-    context.report.emit(Planned(context.config, context.aws.account, setup_plan.shown))
+    context.report.emit(Planned(context.config, context.aws.account, setup_plan.shown, setup_plan.document))
     notes = [*blueprint.artifacts.notes, *(f"Warning: {warning}" for warning in _warnings(blueprint, current))]
     for note in notes:
         context.report.emit(Note(note))
@@ -62,6 +76,12 @@ def _warnings(blueprint: Blueprint, current: CurrentState) -> Iterator[str]:
         yield current.account_check.warning
     for resource in blueprint.resources:
         yield from resource.kind.warnings(resource.spec)
+
+
+def hold_lock(setup_plan: SetupPlan) -> None:
+    """Keep other commands away from here to the end of this one. What is going to be refused needs no lock."""
+    if not setup_plan.plan.having(Action.REFUSE):
+        locking.hold(setup_plan.context, setup_plan.plan)
 
 
 def refuse_job(setup_plan: SetupPlan) -> None:
@@ -80,6 +100,7 @@ def confirm_cost(context: Context) -> None:
             f"Nothing was done, because this run needs a confirmation. {question}",
             "Pass --yes-cost to run it, or raise job.confirm_above_requests.",
         )
+    locking.wait(context)
     if not context.report.ask(f"{question} Run it? (y/n)"):
         raise RefusedError("Nothing was done, because the cost was not confirmed.")
 
@@ -113,6 +134,9 @@ def apply(setup_plan: SetupPlan) -> Context:
     setup_plan = _ask_about_foreign(setup_plan)
     refuse_foreign(setup_plan.plan)
     context, report = setup_plan.context, setup_plan.context.report
+    if setup_plan.shown.writes:
+        locking.hold(context, setup_plan.plan)
+    locking.wait(context)
     context.state.has_acted = True
     report.emit(SetupBegins(context.config, setup_plan.plan))
     apply_plan(
@@ -122,6 +146,11 @@ def apply(setup_plan: SetupPlan) -> Context:
         partial(_approve, context),
         context.state.progress,
         in_turn=_questions(context, setup_plan.plan),
+        before_others=(
+            partial(locking.hold_in_new_bucket, context)
+            if locking.will_create_bucket(context, setup_plan.plan)
+            else None
+        ),
     )
     prune.apply(context, setup_plan.orphans_found)
     return context
@@ -141,7 +170,7 @@ def _ask_about_foreign(setup_plan: SetupPlan) -> SetupPlan:
     """Interactively, a refused resource may be adopted instead."""
     context = setup_plan.context
     refused = [step for step in setup_plan.plan.having(Action.REFUSE) if step.is_foreign]
-    if not refused or not context.options.interactive:
+    if not refused or not context.options.interactive or context.options.reviewed:
         return setup_plan
     keys = frozenset(step.key for step in refused if context.report.ask(_adopt_question(step)))
     options = replace(context.options, adopt=context.options.adopt | keys)
@@ -157,7 +186,7 @@ def _adopt_question(step: PlannedChange) -> str:
 
 
 def _approve(context: Context, step: PlannedChange) -> bool:
-    if not step.resource.kind.asks_before_update or step.action is not Action.UPDATE:
+    if not step.resource.kind.asks_before_update or step.action is not Action.UPDATE or context.options.reviewed:
         return True
     name = f"The {step.resource.kind.label} {step.resource.name}"
     if context.options.interactive:

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from geopipe_runner.deployment import OWNER_TAG
-from geopipe_runner.errors import AwsError, InterruptedByUser
+from geopipe_runner.errors import AwsError, InterruptedByUser, LockedError
 from geopipe_runner.kinds.base import Observed, Resource
 from geopipe_runner.reconcile import plan
 from geopipe_runner.reconcile.apply import ApplyFailed, ChangeResult, Progress, apply, destroy
@@ -314,3 +314,58 @@ def test_a_failure_has_a_code(code: str, message: str, expected: str) -> None:
     assert failure is not None
     assert (failure.code, failure.step) == (expected, "a") and message.rstrip(".") in failure.reason
     assert failure.advice in caught.value.hint
+
+
+class LockKind(ThingKind):
+    """What the lock of the deployment lies in."""
+
+    holds_lock = True
+
+    def prepare_deletion(self, aws: Any, spec: ThingSpec, observed: Observed) -> None:
+        self._call(aws, "empty", spec)
+
+
+def lock_holder(key: str, **settings: Any) -> Resource:
+    return dataclasses.replace(thing(key, **settings), kind=LockKind())
+
+
+def test_what_holds_the_lock_is_created_before_anything_else() -> None:
+    run = Run(thing("a"), lock_holder("store"), thing("b", "a"))
+    made = plan.plan(run.blueprint, plan.observe(run.aws, run.blueprint.resources))
+
+    def take_lock() -> None:
+        run.aws.record("lock")
+
+    apply(run.aws, made, run.reported.append, yes, run.progress, before_others=take_lock)
+    assert run.aws.calls == ["create store", "lock", "create a", "create b"]
+
+
+def test_without_the_lock_nothing_else_is_created() -> None:
+    run = Run(thing("a"), lock_holder("store"))
+    made = plan.plan(run.blueprint, plan.observe(run.aws, run.blueprint.resources))
+
+    def refuse() -> None:
+        raise LockedError("someone else has it")
+
+    with pytest.raises(LockedError):
+        apply(run.aws, made, run.reported.append, yes, run.progress, before_others=refuse)
+    assert run.aws.calls == ["create store"]
+
+
+@pytest.mark.parametrize("fails", [(), ("delete",)])
+def test_what_holds_the_lock_is_deleted_after_everything_else(fails: tuple[str, ...]) -> None:
+    """It is emptied in its turn. A failure elsewhere does not keep it."""
+    store, a, b = lock_holder("store"), thing("a", "store"), thing("b", fails=fails)
+    run = Run(store, a, b, store=seen(store), a=seen(a), b=seen(b))
+    assert list(run.destroy()) == (["b"] if fails else [])
+    deleted = [call for call in run.aws.calls if call != "delete b"]
+    assert deleted == ["delete a", "empty store", "delete store"]
+    assert run.aws.calls[-1] == "delete store"
+    assert [result.step.key for result in run.reported][-1] == "store"
+
+
+def test_what_cannot_be_emptied_is_not_deleted() -> None:
+    store = lock_holder("store", fails=("empty",))
+    run = Run(store, store=seen(store))
+    assert list(run.destroy()) == ["store"]
+    assert "store" in run.progress.existing

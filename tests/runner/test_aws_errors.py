@@ -129,7 +129,7 @@ def test_exit_codes_are_the_documented_ones() -> None:
 
     classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, GeopipeError)]
     codes = {cls.__name__: cls.exit_code for cls in classes}
-    assert set(codes.values()) == {1, 2, 3, 5, 130, 141}
+    assert set(codes.values()) == {1, 2, 3, 5, 6, 130, 141}
     assert (
         codes
         | {
@@ -139,6 +139,7 @@ def test_exit_codes_are_the_documented_ones() -> None:
             "AwsError": 1,
             "ExecutionFailed": 3,
             "RefusedError": 5,
+            "LockedError": 6,
             "InterruptedByUser": 130,
         }
         == codes

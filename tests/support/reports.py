@@ -20,5 +20,8 @@ class Recorder:
         self.questions.append(question)
         return self._answer
 
+    def confirm(self, question: str, name: str) -> bool:
+        return self.ask(question)
+
     def close(self) -> None:
         pass

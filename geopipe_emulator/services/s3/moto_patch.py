@@ -1,11 +1,13 @@
-"""Corrections of moto's S3: bucket policies, notifications, expected owners, names, tags, defaults of new buckets.
+"""Corrections of moto's S3: policies, notifications, owners, names, tags, conditions and defaults of new buckets.
 
-moto evaluates a policy without its conditions, so it never sees one: policies are kept and evaluated here.
+moto checks the condition of a write before it writes, and another request may come in between, so writes take turns.
+It evaluates a policy without its conditions, so it never sees one: policies are kept and evaluated here.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -40,6 +42,10 @@ _MISTAKEN = (
 _DEFAULT_ENCRYPTION = {
     "Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}
 }
+# They change what a condition is about.
+_OBJECT_WRITES = frozenset(
+    {"PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject", "DeleteObjects", "DeleteBucket"}
+)
 _BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 
 
@@ -53,6 +59,7 @@ class S3Patch:
         self._events = events
         self._notifier: S3Notifier | None = None
         self._policies: dict[str, dict[str, Any]] = {}
+        self._turn = threading.Lock()
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Check owner and policy, respond about policies, and forward the rest."""
@@ -71,7 +78,8 @@ class S3Patch:
             case "GetBucketPolicy" | "GetBucketPolicyStatus" | "DeleteBucketPolicy":
                 return self._respond_about_policy(call, bucket)
             case "DeleteBucket":
-                return self._delete_bucket(call, forward, bucket)
+                with self._turn:
+                    return self._delete_bucket(call, forward, bucket)
             case "PutBucketNotification" | "PutBucketNotificationConfiguration":
                 _require_bucket(call, bucket)
                 self._notifications.put(call, bucket, _backend(call).buckets[bucket].region_name)
@@ -79,9 +87,18 @@ class S3Patch:
             case "GetBucketNotification" | "GetBucketNotificationConfiguration":
                 _require_bucket(call, bucket)
                 return _content("application/xml", self._notifications.get(bucket))
+        write = self._in_turn(forward) if call.operation in _OBJECT_WRITES else forward
         if self._notifier is None:
-            return forward(call)
-        return self._notifier.follow(call, forward, bucket, key, _backend(call).buckets.get(bucket))
+            return write(call)
+        return self._notifier.follow(call, write, bucket, key, _backend(call).buckets.get(bucket))
+
+    def _in_turn(self, forward: Forward) -> Forward:
+        def write(call: Call) -> Response:
+            _ = call.request.body  # a slow sender must not keep the others waiting
+            with self._turn:
+                return forward(call)
+
+        return write
 
     def stop(self) -> None:
         """Deliver no more events."""

@@ -23,6 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_prune(parser)
     options.add_cleanup(parser)
     options.add_output_dir(parser)
+    options.add_confirm(parser)
+    options.add_force_unlock(parser)
     options.add_output(parser)
 
 
@@ -32,6 +34,8 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     from ...stages import cleanup
 
     session.check_output_dir()
+    if not arguments.dry_run:
+        session.check_confirmation()
     with session.connect() as context:
         if arguments.dry_run:
             plan = cleanup.plan_all(context).shown

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 POSITION = 2
 HELP = "show the plan and change nothing (like run --dry-run)"
-DETAILS = ""
-EXAMPLES = ("plan config/local.yaml", "plan config/local.yaml --detailed-exitcode")
+DETAILS = "`--out` saves the plan for a review; [`apply`](#apply) takes the file."
+EXAMPLES = ("plan config/local.yaml", "plan config/us-west-2.yaml --out plan.json")
 NEEDS = "files"
 SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_detailed_exitcode(parser)
-    options.add_plan_options(parser)
+    options.add_plan_options(parser, "--out")
     options.add_prune(parser)
     options.add_output_dir(parser)
     options.add_output(parser)

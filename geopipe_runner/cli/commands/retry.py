@@ -21,6 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_execution(parser)
     options.add_output_dir(parser)
     options.add_cleanup(parser)
+    options.add_confirm(parser)
+    options.add_force_unlock(parser)
     options.add_output(parser)
 
 
@@ -33,6 +35,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     from ...stages.retry import retry_failed_steps
 
     session.check_output_dir()
+    session.check_confirmation()
     with session.connect() as context:
         with cleaned_up_after_failure(context):
             view = find_execution(context, arguments.execution)

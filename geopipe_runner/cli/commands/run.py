@@ -33,6 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_plan_options(parser)
     options.add_prune(parser)
     options.add_cleanup(parser)
+    options.add_confirm(parser)
+    options.add_force_unlock(parser)
     options.add_output(parser)
 
 
@@ -49,11 +51,13 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
         from . import plan as dry_run
 
         return dry_run.run(session, arguments)
+    session.check_confirmation()
     with session.connect_for_run() as context:
         context.report.emit(Welcome(session.welcome))
         with cleaned_up_after_failure(context):
             setup_plan = setup.plan(context)
             setup.refuse_job(setup_plan)
+            setup.hold_lock(setup_plan)
             setup.confirm_cost(setup_plan.context)
             unfinished = executing.find_resumable(setup_plan.context, setup_plan.plan)
             executing.run_pipeline(setup.apply(setup_plan), unfinished)

@@ -236,15 +236,29 @@ class TextReport:
                 self._setup.open_for(about)
             self._print(f"{_INDENT}{question}")
             while True:
-                line = self._answers.readline() if self._answers else ""
-                if not line:
-                    raise InterruptedByUser("The input ended at a question, so nothing more was done.")
-                answer = line.strip().lower()
+                answer = self._read_answer().lower()
                 if answer in ("y", "yes"):
                     return True
                 if answer in ("n", "no"):
                     return False
                 self._print(f"{_INDENT}Please answer y or n.")
+
+    def confirm(self, question: str, name: str) -> bool:
+        """Ask for a name, and return whether it is this one.
+
+        Raises:
+            InterruptedByUser: The input ended.
+        """
+        with self._lock:
+            self._close_bars()
+            self._print(f"{_INDENT}{question}")
+            return self._read_answer() == name
+
+    def _read_answer(self) -> str:
+        line = self._answers.readline() if self._answers else ""
+        if not line:
+            raise InterruptedByUser("The input ended at a question, so nothing more was done.")
+        return line.strip()
 
     def close(self) -> None:
         """Leave the terminal as it was."""

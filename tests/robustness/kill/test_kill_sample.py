@@ -17,7 +17,7 @@ SAME_COMMAND_NEXT = (
     "run:sagemaker:StartPipelineExecution:1:after:a",  # the execution runs, but its ARN is not known
 )
 CLEANUP_NEXT = (
-    "run:s3:CreateBucket:1:after:b",  # a bucket without settings, and resources that other threads were creating
+    "run:s3:CreateBucket:1:after:b",  # a bucket without settings, and no lock in it
     "run:sagemaker:StartPipelineExecution:1:after:b",  # an execution whose job takes ten minutes
     "stop:sagemaker:StopPipelineExecution:1:after:a",  # the execution is Stopping, and no command waits for it
 )

@@ -148,6 +148,9 @@ class ManyObjects:
             ]
         }
 
+    def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803
+        self.keys.discard(Key)
+
     def delete_bucket(self, Bucket: str) -> None:  # noqa: N803
         assert not self.keys
         self.bucket = False
@@ -156,7 +159,25 @@ class ManyObjects:
 def delete_with(world: World, s3: ManyObjects) -> None:
     bucket = world.resource("bucket")
     aws: Any = s3
-    bucket.kind.delete(aws, bucket.spec, Observed("s3://bucket", {}, {}))
+    observed = Observed("s3://bucket", {}, {})
+    bucket.kind.prepare_deletion(aws, bucket.spec, observed)
+    bucket.kind.delete(aws, bucket.spec, observed)
+
+
+@pytest.mark.parametrize("force_destroy", [False, True])
+def test_the_lock_goes_last_with_all_its_versions(make_world: MakeWorld, force_destroy: bool) -> None:
+    world = make_world(bucket={"force_destroy": force_destroy})
+    bucket, s3 = world.resource("bucket"), world.hands.client("s3")
+    bucket.kind.create(world.aws, bucket.spec)
+    name = bucket.spec.name
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("output/a.csv", bucket.spec.lock_key, bucket.spec.lock_key):
+        s3.put_object(Bucket=name, Key=key, Body=b"x")
+    observed = Observed("s3://bucket", {}, {})
+    bucket.kind.prepare_deletion(world.aws, bucket.spec, observed)
+    assert {entry["Key"] for entry in s3.list_object_versions(Bucket=name)["Versions"]} == {bucket.spec.lock_key}
+    bucket.kind.delete(world.aws, bucket.spec, observed)
+    assert bucket.kind.observe(world.aws, bucket.spec) is None
 
 
 def test_more_objects_than_one_call_deletes_or_lists(make_world: MakeWorld) -> None:

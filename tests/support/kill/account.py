@@ -178,6 +178,7 @@ class AccountView:
             name = bucket["Name"]
             uploads = s3.list_multipart_uploads(Bucket=name).get("Uploads", [])
             objects = s3.list_objects_v2(Bucket=name, Prefix="input/").get("Contents", [])
+            locks = s3.list_objects_v2(Bucket=name, Prefix="geopipe/").get("Contents", [])
             settings = {
                 "tags": lambda name=name: _by_key(s3.get_bucket_tagging(Bucket=name)["TagSet"]),
                 "block": lambda name=name: s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"],
@@ -188,6 +189,7 @@ class AccountView:
                     "name": name,
                     **{setting: _read_or_error_code(s3, read) for setting, read in settings.items()},
                     "uploads": len(uploads),
+                    "locks": [entry["Key"] for entry in locks],
                     "input": [(entry["Key"], entry["Size"], entry["ETag"]) for entry in objects],
                 }
             )

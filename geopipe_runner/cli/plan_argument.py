@@ -1,0 +1,44 @@
+"""`apply plan.json`: a plan file in the place of a configuration."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import UsageError
+
+
+def read_plan_argument(parsed: argparse.Namespace) -> None:
+    """Replace a plan file by the configuration and the options that the plan was made with.
+
+    Raises:
+        UsageError: this version cannot apply the plan, or there is more than a plan file.
+    """
+    if parsed.command != "apply" or not any(_may_be_plan(Path(name)) for name in parsed.configs):
+        return
+    from ..stages.plan_file import read_plan_file
+
+    saved = next(filter(None, map(read_plan_file, map(Path, parsed.configs))), None)
+    if saved is None:
+        return
+    if len(parsed.configs) > 1 or parsed.all or parsed.only:
+        raise UsageError(
+            f"{saved.path} is a plan file, and `apply` takes one alone.", "Apply one plan after the other."
+        )
+    parsed.saved_plan = saved
+    parsed.configs = [saved.config_path]
+    parsed.only = [saved.entry] if saved.entry else []
+    parsed.settings = [*saved.settings, *parsed.settings]
+    parsed.adopt = [*saved.adopt, *parsed.adopt]
+    parsed.prune = parsed.prune or saved.prune
+
+
+def _may_be_plan(path: Path) -> bool:
+    """Whether the file looks like JSON. Everything else is left to the loader of configurations."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(64).lstrip().startswith(b"{")
+    except OSError:
+        return False
