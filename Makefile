@@ -60,7 +60,8 @@ pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-lib
 resources/GeoSpatialPipeline.json: pipeline_templates/reverse_geocoding.json.j2 $(VENV)/.run
 	$(BIN)/python -m geopipe_runner.pipeline.export_json > $@
 
-reference: $(VENV)/.run  ## write the generated files: schemas, and the references of configuration and commands
+reference: $(VENV)/.run  ## write the generated files: schemas, references, and the short service models
+	$(BIN)/python -m geopipe_models.shorten
 	$(BIN)/python -m geopipe_runner.config.reference
 	$(BIN)/python -m geopipe_runner.cli.reference
 	$(BIN)/python -m geopipe_runner.report.event_schema
@@ -69,6 +70,7 @@ requirements: $(VENV)/.dev  ## renew the pinned requirements
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile $(PINS) --extra emulator --extra parquet --extra report pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile $(PINS) --all-extras -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	@echo "Now renew the short service models: make reference"
 
 clean:  ## delete the environment and all caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

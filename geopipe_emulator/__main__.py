@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     access_key_id = os.environ.pop(ACCESS_KEY_VARIABLE, "")
     _forget_surroundings()
     _raise_open_files()
+    # What the start allocates stays, so the collector need not search it, now or later.
+    gc.disable()
     end = _EndSignal()
     try:
         access = _choose_access(options, access_key_id)
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hide_notes()
         threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
     server.start()
+    gc.freeze()
+    gc.enable()
     server.warm_up()
     end.wait()
     server.stop()

@@ -54,6 +54,9 @@ class MotoHandler:
     def __init__(self, account_id: str) -> None:
         from moto.server import DomainDispatcherApplication, create_backend_app
 
+        from ..moto_models import use_short_models
+
+        use_short_models()
         self.patches: Mapping[str, MotoPatch] = {}
         self._account_id = account_id
         self._app = DomainDispatcherApplication(create_backend_app)
