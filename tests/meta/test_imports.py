@@ -147,7 +147,7 @@ code = main(["validate", "config/local.yaml"])
 with open("tests/support/sdk_definitions/train_evaluate_register.json") as file:
     code += len(list(problems(json.load(file))))
 heavy = ("botocore.session", "botocore.client", "boto3", "geopipe_emulator", "geopipe_runner.hello", "moto",
-         "rich", "numpy", "concurrent.futures.process")
+         "jsonschema", "rich", "numpy", "concurrent.futures.process")
 print(code, sorted(name for name in heavy if name in sys.modules))
 """
 
