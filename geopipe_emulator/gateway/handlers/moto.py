@@ -5,6 +5,7 @@ moto is imported on first use: it is most of the server's start.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -65,6 +66,8 @@ class MotoHandler:
         self.patches: Mapping[str, MotoPatch] = {}
         self._account_id = account_id
         self._app = DomainDispatcherApplication(create_backend_app)
+        # moto lists its folder for each request.
+        self._app.get_backend_for_host = functools.lru_cache(256)(self._app.get_backend_for_host)
         self._known: dict[str, bool] = {}
         """Whether moto has a backend, by the host that stands for the service."""
 
