@@ -85,6 +85,7 @@ $(VENV)/bin/python:
 $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
 	@echo "Installing geopipe's requirements into $(VENV) (about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m compileall -q geopipe_emulator geopipe_gazetteer geopipe_models geopipe_runner
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt

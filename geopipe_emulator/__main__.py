@@ -18,6 +18,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from .allocator import share_arenas
 from .emulator import EmulatorServer
 from .messages import hide_notes, warn
 from .settings import Settings
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server.start()
     gc.freeze()
     gc.enable()
+    share_arenas()
     server.warm_up()
     end.wait()
     server.stop()

@@ -3,8 +3,8 @@
     python -m tests.bench.executions [--count 2000] [--in-flight 50] [--rows 10]
 
 geopipe sets the deployment up and runs it once. Then plain calls start the executions. Each has two Lambda steps and
-two callbacks. Prints executions per second, and memory, threads and open files of the emulator after each quarter. What
-an account keeps (executions, log lines, objects of S3) stays in memory, as it must.
+two callbacks. Prints executions per second, and memory, CPU time, threads and open files of the emulator after each
+quarter. What an account keeps (executions, log lines, objects of S3) stays in memory, as it must.
 
 The exit code is 1 if an execution does not succeed, or if something grows from the first quarter to the last: memory by
 more than a tenth, threads or files by more than what one moment differs from another.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
@@ -44,11 +45,12 @@ _SETTINGS = ("--iam=enforce", "--job-initializing-seconds=0", "--job-seconds=0",
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The emulator's process at one moment; `memory` in MB, and without its functions' processes."""
+    """The emulator's process at one moment, without its functions' processes; `memory` in MB, `cpu` in seconds."""
 
     ended: int
     seconds: float
     memory: float
+    cpu: float
     threads: int
     files: int
 
@@ -57,7 +59,9 @@ class Snapshot:
         lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         status = {line[0]: line[1] for line in lines if len(line) > 1}
         memory, threads = int(status["VmRSS:"]) / 1024, int(status["Threads:"])
-        return cls(ended, seconds, memory, threads, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        cpu = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+        return cls(ended, seconds, memory, cpu, threads, len(list(Path(f"/proc/{pid}/fd").iterdir())))
 
 
 def main() -> int:
@@ -78,9 +82,9 @@ def main() -> int:
     print(
         f"{options.count:,} executions in {seconds:.1f} s: {options.count / seconds:.1f} per second, {dict(statuses)}"
     )
-    print(f"{'ended':>8}{'seconds':>9}{'MB':>8}{'threads':>9}{'files':>7}")
+    print(f"{'ended':>8}{'seconds':>9}{'MB':>8}{'CPU s':>8}{'threads':>9}{'files':>7}")
     for shot in snapshots:
-        print(f"{shot.ended:8,}{shot.seconds:9.1f}{shot.memory:8.1f}{shot.threads:9}{shot.files:7}")
+        print(f"{shot.ended:8,}{shot.seconds:9.1f}{shot.memory:8.1f}{shot.cpu:8.1f}{shot.threads:9}{shot.files:7}")
     return verdict(statuses, snapshots)
 
 
