@@ -24,6 +24,7 @@ _EVENT_OVERHEAD = 26
 MAX_PENDING_BYTES = 8_000_000
 # A pause before sending lasts at least as many times as long as the last sending.
 _PAUSE_FACTOR = 2
+_LONGEST_PAUSE = 0.5
 # Bytes that one environment may print before its first invocation; the rest is dropped.
 MAX_INIT_BYTES = 1_000_000
 TAIL_BYTES = 4096
@@ -171,7 +172,7 @@ class LogShipper:
             began = time.monotonic()
             self._ship()
             # With many environments at work, the lines of a longer moment are as many calls.
-            pause = max(self._gather_seconds, _PAUSE_FACTOR * (time.monotonic() - began))
+            pause = max(self._gather_seconds, min(_LONGEST_PAUSE, _PAUSE_FACTOR * (time.monotonic() - began)))
         self._ship()
 
     def _ship(self) -> None:
