@@ -63,7 +63,8 @@ pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-lib
 resources/GeoSpatialPipeline.json: pipeline_templates/reverse_geocoding.json.j2 $(VENV)/.run
 	$(BIN)/python -m geopipe_runner.pipeline.export_json > $@
 
-reference: $(VENV)/.dev  ## write the generated files: schemas, and the references of configuration and commands
+reference: $(VENV)/.dev  ## write the generated files: schemas, references, and the short service models
+	$(BIN)/python -m geopipe_models.shorten
 	$(BIN)/python -m geopipe_runner.config.reference
 	$(BIN)/python -m geopipe_runner.cli.reference
 	$(BIN)/python -m geopipe_runner.report.event_schema
@@ -73,6 +74,7 @@ requirements: $(VENV)/.dev  ## renew the pinned requirements
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile $(PINS) --extra emulator --extra parquet --extra report pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile $(PINS) --all-extras -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	@echo "Now renew the short service models: make reference"
 
 clean:  ## delete the environment and all caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -87,6 +89,7 @@ $(VENV)/bin/python:
 $(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
 	@echo "Installing geopipe's requirements into $(VENV) (about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m compileall -q geopipe_emulator geopipe_gazetteer geopipe_models geopipe_runner
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt

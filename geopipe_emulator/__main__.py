@@ -18,6 +18,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from .allocator import share_arenas
 from .emulator import EmulatorServer
 from .messages import hide_notes, warn
 from .settings import Settings
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     access_key_id = os.environ.pop(ACCESS_KEY_VARIABLE, "")
     _forget_surroundings()
     _raise_open_files()
+    # What the start allocates stays, so the collector need not search it, now or later.
+    gc.disable()
     end = _EndSignal()
     try:
         access = _choose_access(options, access_key_id)
@@ -56,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hide_notes()
         threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
     server.start()
+    gc.freeze()
+    gc.enable()
+    share_arenas()
     server.warm_up()
     end.wait()
     server.stop()

@@ -35,7 +35,7 @@ def client_factory(endpoint_url: str, access_key_id: str = "", mark: str = INTER
 
     `mark` is part of their user agent.
     """
-    session = boto3.session.Session(botocore_session=_isolated_session())
+    session = boto3.session.Session(botocore_session=isolated_session())
     own = Credentials(access_key_id or ACCESS_KEY_ID, SECRET_ACCESS_KEY, "")
     config = _CONFIG.merge(Config(user_agent_extra=mark))
 
@@ -65,7 +65,7 @@ _CONFIG = Config(
 )
 
 
-def _isolated_session() -> Session:
+def isolated_session() -> Session:
     """A session with botocore's defaults that reads no environment variable and no file."""
     variables = {
         name: (None, None, os.devnull if name in _FILES else default, conversion)

@@ -11,11 +11,14 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from geopipe_models import model_loader
+
 
 @functools.cache
 def shared_loader() -> Loader:
     """Returns the one loader of this process."""
-    return Loader()
+    loader: Loader = model_loader()
+    return loader
 
 
 @functools.cache
@@ -26,7 +29,7 @@ def service_model(name: str) -> ServiceModel:
 
 def unshared_model(name: str) -> ServiceModel:
     """Returns a copy: botocore's S3 clients rewrite the request paths of their model."""
-    return ServiceModel(Loader().load_service_model(name, "service-2"), name)
+    return ServiceModel(model_loader().load_service_model(name, "service-2"), name)
 
 
 def rest_model(service: str) -> ServiceModel | None:

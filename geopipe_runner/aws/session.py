@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import botocore.config
 import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError
+
+from geopipe_models import model_loader
 
 from ..config.model import Config
 from ..errors import RefusedError
@@ -33,13 +36,16 @@ def make_session(
     `interactive`: the user can answer when a profile asks for an MFA code.
     """
     if config.target == "local":
-        return _isolated_session()
+        session = _isolated_session()
+        _use_short_models(session)
+        return session
     if endpoint_url is None:
         refuse_leaked_endpoints(os.environ)
         session = botocore.session.Session(profile=config.profile)
         _refuse_configured_endpoints(session)
     else:
         session = _PinnedSession(endpoint_url, client_config, profile=config.profile)
+    _use_short_models(session)
     source = load_credentials(session, config, interactive=interactive)
     if config.assume_role:
         _assume(session, config, endpoint_url, source)
@@ -63,6 +69,16 @@ class _PinnedSession(botocore.session.Session):  # type: ignore[misc]  # botocor
         if kwargs.get("endpoint_url") is None:
             kwargs["endpoint_url"] = self._endpoint_url
         return super().create_client(*args, **kwargs)
+
+
+def _use_short_models(session: botocore.session.Session) -> None:
+    """Let the session read short models, which makes clients in half the time. The user's own models come first."""
+
+    def loader() -> Any:
+        folders = (session.get_config_variable("data_path") or "").split(os.pathsep)
+        return model_loader([str(Path(os.path.expandvars(folder)).expanduser()) for folder in folders if folder])
+
+    session.lazy_register_component("data_loader", loader)
 
 
 def _isolated_session() -> botocore.session.Session:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .document import MAX_PROBLEMS, Document, KeyPath, KeyProblem
 from .explanation import Violation, explain, repeated_items
 from .messages import dotted
+from .quick_check import is_valid
 from .schema import Schema
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _unprintable(value: Any, path: KeyPath) -> Iterator[KeyProblem]:
 
 
 def _violations(schema: Schema, data: Any) -> Iterator[Violation]:
+    if is_valid(schema, data):
+        return
     # Imported here: it takes as long as everything else in this package together.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError

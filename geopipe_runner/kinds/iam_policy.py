@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..aws.error_codes import ClientError, error_code
 from ..aws.not_found import ignore_not_found, none_if_not_found
-from ..aws.parallel import in_parallel
+from ..aws.parallel import in_background, in_parallel
 from ..aws.retry import NOT_YET_KNOWN, STILL_ATTACHED
 from ..deployment import Deployment
 from ..errors import RefusedError
@@ -162,8 +162,9 @@ class IamPolicy(Kind[PolicySpec]):
     def delete(self, aws: Aws, spec: PolicySpec, observed: Observed) -> None:
         """Delete in the order that IAM demands: attachments, older versions, the policy."""
         iam = aws.client("iam")
+        reading = in_background(lambda: none_if_not_found(lambda: _older_versions(iam, spec.arn)))
         ignore_not_found(lambda: _detach_everywhere(iam, spec.arn))
-        for version in none_if_not_found(lambda: _older_versions(iam, spec.arn)) or []:
+        for version in reading.result() or []:
             _delete_version(iam, spec.arn, version["VersionId"])
         ignore_not_found(lambda: aws.retrier.call(STILL_ATTACHED, lambda: iam.delete_policy(PolicyArn=spec.arn)))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..aws.error_codes import DELETE_CONFLICT, ClientError, error_code
 from ..aws.not_found import ignore_not_found, none_if_not_found
 from ..aws.retry import CONCURRENT_CHANGE, STILL_ATTACHED
 from ..config.model import CleanupItem, Config, RoleConfig
@@ -196,14 +197,22 @@ class IamRole(Kind[RoleSpec]):
             iam.delete_role_permissions_boundary(RoleName=spec.name)
 
     def delete(self, aws: Aws, spec: RoleSpec, observed: Observed) -> None:
-        """Delete the role and everything attached to it: DeleteRole refuses otherwise."""
+        """Delete the role. What is attached to it goes first, but only if DeleteRole says that there is something."""
         iam = aws.client("iam")
 
         def remove() -> None:
             aws.retrier.call(CONCURRENT_CHANGE, lambda: iam.delete_role(RoleName=spec.name))
 
-        ignore_not_found(lambda: _strip(iam, spec.name))
-        ignore_not_found(lambda: aws.retrier.call(STILL_ATTACHED, remove))
+        def strip_and_remove() -> None:
+            _strip(iam, spec.name)
+            aws.retrier.call(STILL_ATTACHED, remove)
+
+        try:
+            ignore_not_found(remove)
+        except ClientError as error:
+            if error_code(error) not in DELETE_CONFLICT:
+                raise
+            ignore_not_found(strip_and_remove)
 
 
 def _trusts(statement: Mapping[str, Any], service: str) -> bool:

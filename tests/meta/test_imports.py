@@ -20,6 +20,7 @@ from tests.support.source_files import (
     EMULATOR_PACKAGE,
     FUNCTION,
     GAZETTEER_PACKAGE,
+    MODELS_PACKAGE,
     PACKAGE,
     RUNNER,
     Source,
@@ -48,13 +49,14 @@ WRONG_IMPORTS = {
     "geopipe_runner/stages/run.py": ("import boto3", "geopipe_runner.stages.run -> boto3"),
     "geopipe_runner/results/read.py": ("import numpy", "geopipe_runner.results.read -> numpy"),
     "geopipe_gazetteer/gazetteer.py": ("import numpy", "geopipe_gazetteer.gazetteer -> numpy"),
+    "geopipe_models/loader.py": ("import geopipe_runner.errors", "geopipe_models.loader -> geopipe_runner.errors"),
 }
 
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """A copy of both packages and the contracts."""
-    for package in (PACKAGE, EMULATOR_PACKAGE, GAZETTEER_PACKAGE):
+    """A copy of the packages and the contracts."""
+    for package in (PACKAGE, EMULATOR_PACKAGE, GAZETTEER_PACKAGE, MODELS_PACKAGE):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.bin"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -145,7 +147,7 @@ code = main(["validate", "config/local.yaml"])
 with open("tests/support/sdk_definitions/train_evaluate_register.json") as file:
     code += len(list(problems(json.load(file))))
 heavy = ("botocore.session", "botocore.client", "boto3", "geopipe_emulator", "geopipe_runner.hello", "moto",
-         "rich", "numpy", "concurrent.futures.process")
+         "jsonschema", "rich", "numpy", "concurrent.futures.process")
 print(code, sorted(name for name in heavy if name in sys.modules))
 """
 

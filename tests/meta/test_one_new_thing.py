@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PACKAGES = ("geopipe_runner", "geopipe_emulator", "geopipe_gazetteer")
+PACKAGES = ("geopipe_runner", "geopipe_emulator", "geopipe_gazetteer", "geopipe_models")
 FOLDERS = (*PACKAGES, "lambda", "pipeline_templates", "resources", "config")
 
 CONFIG = """

@@ -13,6 +13,7 @@ from tests.support.paths import ROOT
 PACKAGE = "geopipe_runner"
 EMULATOR_PACKAGE = "geopipe_emulator"
 GAZETTEER_PACKAGE = "geopipe_gazetteer"
+MODELS_PACKAGE = "geopipe_models"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ moto is imported on first use: it is most of the server's start.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from xml.parsers.expat import ExpatError
 
 from botocore.model import OperationNotFoundError
 
+from ...deferred_imports import deferred_imports
 from ...http.request import Environ, Response
 from ...protocol.errors import ServiceError, not_emulated
 from ...protocol.models import has_operation
@@ -32,6 +34,8 @@ _WARM_UP_CALLS = (
     ("s3", "ListBuckets", ""),
     ("logs", "DescribeLogGroups", _JSON),
 )
+# moto mocks calls of its own process, and reads certificates. Its import is a quarter shorter without what that needs.
+_RARELY_NEEDED = ("unittest.mock", "cryptography.x509", "cryptography.hazmat.backends")
 # moto would accept these, and then deliver to its own Lambda and its own queues, past ours, or to the internet.
 _NOT_DELIVERED = {
     ("logs", "PutSubscriptionFilter"): "log events",
@@ -47,11 +51,18 @@ class MotoHandler:
     """moto as one WSGI application, in one account, with the corrections in `patches` by service."""
 
     def __init__(self, account_id: str) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        with deferred_imports(*_RARELY_NEEDED):
+            import moto.iam.models  # noqa: F401 - the first call is STS's, which needs IAM
+            from moto.server import DomainDispatcherApplication, create_backend_app
 
+        from ..moto_models import use_short_models
+
+        use_short_models()
         self.patches: Mapping[str, MotoPatch] = {}
         self._account_id = account_id
         self._app = DomainDispatcherApplication(create_backend_app)
+        # moto lists its folder for each request.
+        self._app.get_backend_for_host = functools.lru_cache(256)(self._app.get_backend_for_host)
         self._known: dict[str, bool] = {}
         """Whether moto has a backend, by the host that stands for the service."""
 

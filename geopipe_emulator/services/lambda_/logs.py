@@ -7,6 +7,7 @@ deleted after the function. Memory is bounded: a function that prints faster tha
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,9 @@ _MAX_BATCH_BYTES = 1_000_000
 _EVENT_OVERHEAD = 26
 # Bytes of one function's lines that may wait to be sent.
 MAX_PENDING_BYTES = 8_000_000
+# A pause before sending lasts at least as many times as long as the last sending.
+_PAUSE_FACTOR = 2
+_LONGEST_PAUSE = 0.5
 # Bytes that one environment may print before its first invocation; the rest is dropped.
 MAX_INIT_BYTES = 1_000_000
 TAIL_BYTES = 4096
@@ -160,11 +164,15 @@ class LogShipper:
             self._thread.join()
 
     def _run(self) -> None:
+        pause = self._gather_seconds
         while not self._stopping.is_set():
             self._awake.wait()
-            self._stopping.wait(self._gather_seconds)
+            self._stopping.wait(pause)
             self._awake.clear()
+            began = time.monotonic()
             self._ship()
+            # With many environments at work, the lines of a longer moment are as many calls.
+            pause = max(self._gather_seconds, min(_LONGEST_PAUSE, _PAUSE_FACTOR * (time.monotonic() - began)))
         self._ship()
 
     def _ship(self) -> None:

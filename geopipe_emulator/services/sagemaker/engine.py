@@ -46,8 +46,9 @@ class Engine:
     def stop_execution(self, execution: PipelineExecution) -> None:
         """Stop the running steps. Returns immediately; the execution may stay Stopping for long."""
         for run in execution.stop():
-            if run.activity is not None:
-                self._spawn_for(execution, run, run.activity.stop)
+            # A step that has ended since has none.
+            if activity := run.activity:
+                self._spawn_for(execution, run, activity.stop)
 
     def update(self, execution: PipelineExecution, **changes: Any) -> None:
         self._launch(execution, execution.update(**changes))
@@ -86,8 +87,8 @@ class Engine:
 
     def _launch(self, execution: PipelineExecution, runs: Iterable[StepRun]) -> None:
         for run in runs:
-            if run.activity is not None:
-                self._spawn_for(execution, run, run.activity.run)
+            if activity := run.activity:
+                self._spawn_for(execution, run, activity.run)
 
     def _spawn_for(self, execution: PipelineExecution, run: StepRun, work: Callable[[], None]) -> bool:
         return self._spawn(partial(self._guard, execution, run, work))

@@ -158,6 +158,8 @@ class PipelineExecution:
             run.outcome = result.outcome
             run.properties, run.property_files = result.properties, result.property_files
             run.cache_source, run.request_id = result.cache_source, result.request_id
+            # It is larger than all that is kept of the step.
+            run.activity = None
             return self._advance()
 
     def stop(self) -> list[StepRun]:

@@ -96,12 +96,18 @@ class _CallbackAnswer:
 
 
 class _CallbackActivity:
-    """One token: the step that waits for it, what was sent, and how it was answered. Sends without holding the lock."""
+    """One token: the step that waits for it, what was sent, and how it was answered. Sends without holding the lock.
+
+    The token is known for as long as its execution is, so the answered activity keeps nothing of the running step.
+    """
 
     def __init__(self, task: Task, token: str, connect: Callable[[], Any]) -> None:
         self.execution_arn = task.execution_arn
         self.region = task.region
-        self._task = task
+        self._step = task.step.name
+        self._url = str(task.body["SqsQueueUrl"])
+        self._arguments = flatten(task.body.get("Arguments", {}))
+        self._publish, self._finish = task.publish, task.finish
         self._token = token
         self._connect = connect
         self._lock = threading.Lock()
@@ -110,12 +116,11 @@ class _CallbackActivity:
         self._stopping = False
 
     def run(self) -> None:
-        url = str(self._task.body["SqsQueueUrl"])
-        self._task.publish({CallbackStep.name: {"CallbackToken": self._token, "SqsQueueUrl": url}})
+        self._publish({CallbackStep.name: {"CallbackToken": self._token, "SqsQueueUrl": self._url}})
         try:
             self._send("Executing")
         except (ClientError, BotoCoreError) as error:
-            reason = f"Client Error: Failed to send message to SQS queue {url}: {error}"
+            reason = f"Client Error: Failed to send message to SQS queue {self._url}: {error}"
             self._finish_once(_CallbackAnswer(StepResult.failure(reason)))
             return
         with self._lock:
@@ -142,24 +147,30 @@ class _CallbackActivity:
         with self._lock:
             earlier, self._answer = self._answer, self._answer or answer
         if earlier is None:
-            self._task.finish(answer.result)
+            self._finish(answer.result)
+            self._publish = self._finish = _do_nothing
         return earlier
 
     def _send_stopping(self) -> None:
         try:
             self._send("Stopping")
         except (ClientError, BotoCoreError) as error:
-            step = self._task.step.name  # never the token: any reader of the log could answer it
-            _LOG.warning("the Stopping message of callback %s of %s was not sent: %s", step, self.execution_arn, error)
+            # Never the token: any reader of the log could answer it.
+            where = (self._step, self.execution_arn, error)
+            _LOG.warning("the Stopping message of callback %s of %s was not sent: %s", *where)
 
     def _send(self, status: str) -> None:
         body = {
             "token": self._token,
             "pipelineExecutionArn": self.execution_arn,
-            "arguments": flatten(self._task.body.get("Arguments", {})),
+            "arguments": self._arguments,
             "status": status,
         }
-        self._connect().send_message(QueueUrl=str(self._task.body["SqsQueueUrl"]), MessageBody=json.dumps(body))
+        self._connect().send_message(QueueUrl=self._url, MessageBody=json.dumps(body))
+
+
+def _do_nothing(_: Any) -> None:
+    """Stand in for a step that no longer runs."""
 
 
 def _new_token() -> str:
