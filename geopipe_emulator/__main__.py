@@ -16,11 +16,13 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .emulator import EmulatorServer
 from .messages import hide_notes, warn
 from .settings import Settings
+from .state.errors import StateError
 from .step_answers import StepAnswerError, StepAnswers, read_step_answers
 from .surroundings import ACCESS_KEY_VARIABLE, is_credential
 
@@ -43,7 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = _EndSignal()
     try:
         access = _choose_access(options, access_key_id)
-        server = EmulatorServer(settings, options.port, verbose=options.verbose, **access)
+        server = EmulatorServer(settings, options.port, verbose=options.verbose, state_dir=options.state_dir, **access)
+        if options.state_dir is not None:
+            # A folder that cannot be read is refused before anyone gets the URL.
+            server.start()
+    except StateError as problem:
+        warn(str(problem))
+        return 2
     except OSError as problem:
         return _fail(
             f"cannot listen on 127.0.0.1:{options.port}: {os.strerror(problem.errno) if problem.errno else problem}"
@@ -53,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.exit_with_stdin:
         hide_notes()
         threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
-    server.start()
+    if options.state_dir is None:
+        server.start()
     server.warm_up()
     end.wait()
     server.stop()
@@ -103,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
         default = field.default
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, type=type(default), default=default, help=f"default: {default}")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the account in this folder, so that it survives a restart (default: in memory only)",
+    )
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input ends")
     parser.add_argument(
         "--require-access-key",

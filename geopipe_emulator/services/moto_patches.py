@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..authorization.roles import KnownRoles
 from ..settings import Settings
+from ..state.records import RecordTables
 from .iam.moto_patch import IamPatch, StsPatch
 from .logs.moto_patch import LogsPatch
 from .s3.moto_patch import S3Patch
@@ -15,6 +16,6 @@ if TYPE_CHECKING:
     from ..gateway.call import MotoPatch
 
 
-def default_patches(settings: Settings, known: KnownRoles) -> list[MotoPatch]:
-    """Returns new corrections, which hold no state yet."""
-    return [S3Patch(settings), SqsPatch(settings), IamPatch(known), StsPatch(known), LogsPatch()]
+def default_patches(settings: Settings, known: KnownRoles, tables: RecordTables) -> list[MotoPatch]:
+    """Returns new corrections. What they hold is in the tables."""
+    return [S3Patch(settings, tables), SqsPatch(settings), IamPatch(known), StsPatch(known), LogsPatch()]

@@ -15,6 +15,7 @@ from ...authorization.resource_policies import is_denied, is_public
 from ...http.request import Response
 from ...protocol.errors import ServiceError, not_emulated
 from ...settings import Settings
+from ...state.records import RecordTables
 from .bucket_names import action_of, is_valid_bucket_name
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class S3Patch:
 
     service = "s3"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tables: RecordTables) -> None:
         self._account_id = settings.account_id
-        self._policies: dict[str, dict[str, Any]] = {}
+        self._policies: dict[str, dict[str, Any]] = tables.open("s3 policy")
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Check owner and policy, respond about policies, and forward the rest."""

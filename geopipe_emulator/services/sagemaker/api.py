@@ -32,7 +32,7 @@ class PipelinesService:
         step_types: Sequence[Callable[[Environment], StepType]] = STEP_TYPES,
     ) -> None:
         self._step_types = {step_type.name: step_type for step_type in (create(environment) for create in step_types)}
-        self.store = Store()
+        self.store = Store(environment.tables, self._step_types, lambda *step: self._engine.open_step(*step), now)
         self._engine = Engine(environment, self._step_types.values(), self.store.executions, now)
         self._handlers: dict[str, Handler] = {
             **PipelineOperations(environment, self.store, self._engine, self._step_types, now).handlers(),
@@ -52,7 +52,9 @@ class PipelinesService:
         return next((arn for arn in arns if arn is not None), None)
 
     def start(self) -> None:
-        """Do nothing: no thread is needed before an execution starts."""
+        """Continue with the executions that a state folder has."""
+        for execution in self.store.unfinished():
+            self._engine.resume(execution)
 
     def stop(self) -> None:
         for step_type in self._step_types.values():
