@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .messages import warn
 from .service import Environment, Service
 from .settings import Settings
 from .state.records import RecordTables
@@ -41,6 +42,7 @@ class EmulatorServer:
         access_key_id: Serve only requests with this access key id; "" requires none.
         is_allowed: Whether to serve a connection; None refuses those that the system shows to be another user's.
         state_dir: The folder that keeps the account; None keeps it in memory.
+        usual_port: The port if `port` is 0 and the state folder knows none.
 
     Raises:
         StateError: the folder cannot be used.
@@ -56,6 +58,7 @@ class EmulatorServer:
         access_key_id: str = "",
         is_allowed: Callable[[socket.socket], bool] | None = None,
         state_dir: Path | None = None,
+        usual_port: int = 0,
     ) -> None:
         self.settings = settings or Settings()
         self._factories = services
@@ -77,7 +80,7 @@ class EmulatorServer:
 
             self._folder = StateFolder(state_dir, self.settings.account_id)
         try:
-            self._socket = self._listen_on(port)
+            self._socket = self._listen_on(port, usual_port)
         except OSError:
             if self._folder is not None:
                 self._folder.close()
@@ -91,13 +94,16 @@ class EmulatorServer:
             raise RuntimeError("the emulator has not been started")
         return self._environment
 
-    def _listen_on(self, port: int) -> socket.socket:
+    def _listen_on(self, port: int, usual_port: int) -> socket.socket:
         """Listen on the port; without one, on the last one of the state folder if it is free: URLs contain it."""
         last = self._folder.port if self._folder is not None else 0
         if not port and last:
-            with contextlib.suppress(OSError):
+            try:
                 return socket.create_server((LOOPBACK, last), backlog=256)
-        return socket.create_server((LOOPBACK, port), backlog=256)
+            except OSError:
+                warn(f"port {last} is in use now. URLs of queues that programs have kept name it, so they are wrong.")
+                usual_port = 0
+        return socket.create_server((LOOPBACK, port or usual_port), backlog=256)
 
     def start(self) -> str:
         """Begin to serve, then start the services, which may call the endpoint themselves. Returns the URL."""

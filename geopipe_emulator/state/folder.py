@@ -6,23 +6,19 @@ and says which one.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 import os
 import stat
 import struct
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from . import file as state_file
 from .errors import StateError
 from .file import APPLICATION_ID, FORMAT, StateFile, broken
+from .owner import LOG_FILE, OWNER_FILE, read_owner, write_owner
 
 STATE_FILE = "state.sqlite"
-OWNER_FILE = "emulator.json"
-LOG_FILE = "emulator.log"
 _OUR_FILES = {OWNER_FILE, LOG_FILE, *(STATE_FILE + end for end in ("", "-wal", "-shm", "-journal", ".new"))}
 # Of SQLite's file format: a text at the start, and two numbers further on.
 _HEADER = b"SQLite format 3\0"
@@ -146,29 +142,3 @@ def _check_header(path: Path) -> None:
             f"{path} has format {version}, and this geopipe knows formats up to {FORMAT}. Nothing in it was changed. "
             "Use the newer geopipe that saved it, or give another folder to --state-dir."
         )
-
-
-def write_owner(descriptor: int, content: dict[str, Any]) -> None:
-    """Replace the content of a file that this process has locked."""
-    data = json.dumps(content).encode() if content else b""
-    os.pwrite(descriptor, data, 0)
-    os.ftruncate(descriptor, len(data))
-
-
-def read_owner(path: Path) -> dict[str, Any]:
-    """Returns pid, url and access_key_id of the emulator that uses a folder; nothing if none does."""
-    with contextlib.suppress(OSError, ValueError):
-        content = json.loads(path.read_bytes())
-        if isinstance(content, dict) and {"pid", "url", "access_key_id"} <= set(content) and is_locked(path):
-            return content
-    return {}
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of the file: it ends with its process, however that dies."""
-    with path.open("rb") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

@@ -20,7 +20,8 @@ from geopipe_emulator.emulator import EmulatorServer
 from geopipe_emulator.settings import Settings
 from geopipe_emulator.state.errors import StateError
 from geopipe_emulator.state.file import FORMAT, StateFile, create
-from geopipe_emulator.state.folder import OWNER_FILE, STATE_FILE, StateFolder
+from geopipe_emulator.state.folder import STATE_FILE, StateFolder
+from geopipe_emulator.state.owner import OWNER_FILE
 from tests.support import kept_account as kept
 from tests.support.wait import eventually
 
