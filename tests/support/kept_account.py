@@ -26,7 +26,7 @@ def handler(event, context):
     return {"greeting": shared.GREETING, "version": context.function_version}
 """
 _SERVICES = ("lambda", "sagemaker", "sagemaker-geospatial")
-_TRUST = {
+TRUST_OF_ALL = {
     "Version": "2012-10-17",
     "Statement": [
         *TRUST["Statement"],
@@ -70,7 +70,9 @@ def fill(client: Client) -> dict[str, Any]:
 def _fill_iam(client: Client) -> dict[str, Any]:
     iam = client("iam")
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=json.dumps(_TRUST), Tags=[{"Key": "k", "Value": "v"}])
+    iam.create_role(
+        RoleName=ROLE_NAME, AssumeRolePolicyDocument=json.dumps(TRUST_OF_ALL), Tags=[{"Key": "k", "Value": "v"}]
+    )
     iam.put_role_policy(RoleName=ROLE_NAME, PolicyName="inline", PolicyDocument=json.dumps(policy))
     arn = iam.create_policy(PolicyName="kept-policy", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=ROLE_NAME, PolicyArn=arn)
