@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..messages import warn
@@ -69,6 +70,7 @@ class StateFile:
         self._lock = threading.RLock()
         self._pending: dict[tuple[str, str], bytes | str | None] = {}
         self._pending_contents: dict[str, bytes] = {}
+        self._collectors = 0
         self._closed = False
         try:
             self._connection = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
@@ -132,10 +134,21 @@ class StateFile:
             self._pending.update({(kind, key): value for kind, key, value in rows})
             self.retry()
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Within the block, `write` only collects: all of it is written at the end, or none of it."""
+        with self._lock:
+            self._collectors += 1
+            try:
+                yield
+            finally:
+                self._collectors -= 1
+                self.retry()
+
     def retry(self) -> None:
         """Write what waits."""
         with self._lock:
-            if self._closed or not (self._pending or self._pending_contents):
+            if self._closed or self._collectors or not (self._pending or self._pending_contents):
                 return
             try:
                 with self._transaction():

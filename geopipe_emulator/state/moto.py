@@ -53,6 +53,7 @@ _BASES = (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)
 
 # Service, region, and name of a row; "" is the row of the backend itself.
 RowName = tuple[str, str, str]
+KeepObject = Callable[[Any, Mapping[int, RowName]], tuple[str, bytes, set[type]]]
 
 
 @runtime_checkable
@@ -78,8 +79,8 @@ class MotoState:
         self._backends_of = backends_of
         self._locks: dict[str, threading.RLock] = {}
         self._written: dict[tuple[str, str], bytes] = {}
-        # Size and digest of the contents that were kept.
-        self._contents: weakref.WeakKeyDictionary[Any, tuple[int, str]] = weakref.WeakKeyDictionary()
+        # Of S3's objects: what they are compared by, their pickles, the digests of their contents, and classes.
+        self._objects: weakref.WeakKeyDictionary[Any, tuple[Any, bytes, str, set[type]]] = weakref.WeakKeyDictionary()
         self._restorable: set[type] = set()
         self._unsaved: dict[str, str] = {}
         self._changed: set[str] = set()
@@ -143,7 +144,7 @@ class MotoState:
         """Forget what was written: the account is empty."""
         with self._saving:
             self._written.clear()
-            self._contents.clear()
+            self._objects.clear()
             self._unsaved.clear()
 
     def _run(self) -> None:
@@ -230,16 +231,26 @@ class MotoState:
             rows[f"{_KIND}{service}/{region}", row] = head + data
         return rows
 
-    def _keep_object(self, item: Any) -> str:
-        """Keep the content of one of S3's objects, once; return its digest. That of a deleted object is empty."""
-        known = self._contents.get(item)
-        if known is None or known[0] != item.contentsize:
-            try:
-                content = item.value
-            except ValueError:
-                content = b""
-            known = self._contents[item] = (item.contentsize, self._file.keep(content))
-        return known[1]
+    def _keep_object(self, item: Any, names: Mapping[int, RowName]) -> tuple[str, bytes, set[type]]:
+        """Return the digest of the content of one of S3's objects, its other attributes, and their classes.
+
+        A bucket may have many objects, and a call changes few of them. So an object is pickled again only if one of
+        its attributes is another one. Its metadata is the only attribute that moto changes in place.
+        """
+        attributes = {name: value for name, value in vars(item).items() if name not in ("_value_buffer", "lock")}
+        mark = (*attributes.values(), dict(item._metadata))
+        known = self._objects.get(item)
+        if known is None or known[0] != mark or item.multipart is not None:
+            pickler = _Pickler(names, self._keep_object)
+            known = self._objects[item] = (mark, pickler.dumps(attributes), self._keep_content(item), pickler.classes)
+        return known[2], known[1], known[3]
+
+    def _keep_content(self, item: Any) -> str:
+        """Keep the content of an object, and return its digest. That of a deleted object is empty."""
+        try:
+            return self._file.keep(item.value)
+        except ValueError:
+            return self._file.keep(b"")
 
     def _lock_of(self, service: str) -> threading.RLock:
         with self._lock:
@@ -298,7 +309,7 @@ class MotoState:
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, names: Mapping[int, RowName], keep: Callable[[Any], str]) -> None:
+    def __init__(self, names: Mapping[int, RowName], keep: KeepObject) -> None:
         self._output = io.BytesIO()
         super().__init__(self._output, protocol=5)
         self._names = names
@@ -327,8 +338,9 @@ class _Pickler(pickle.Pickler):
             raw = dict(dict.items(item))
             return new_dict, (type(item), raw, getattr(item, "default_factory", None), dict(vars(item)))
         elif type(item).__name__ == "FakeKey":
-            state = {name: value for name, value in vars(item).items() if name not in ("_value_buffer", "lock")}
-            return _restore_object, (type(item), self._keep(item), state)
+            digest, state, classes = self._keep(item, self._names)
+            self.classes |= classes
+            return _restore_object, (type(item), digest, state)
         return NotImplemented
 
 
@@ -346,9 +358,10 @@ class _Unpickler(pickle.Unpickler):
             return self._restore_object
         return find_class(module, name)
 
-    def _restore_object(self, kept: Any, digest: str, state: dict[str, Any]) -> Any:
+    def _restore_object(self, kept: Any, digest: str, state: bytes) -> Any:
         item = kept.__new__(kept)
-        item.__setstate__({**state, "value": self._content(digest)})
+        attributes = _Unpickler(state, self._find, self._content).load()
+        item.__setstate__({**attributes, "value": self._content(digest)})
         return item
 
 
@@ -365,7 +378,7 @@ def find_class(module: str, name: str) -> Any:
     raise pickle.UnpicklingError(f"{module}.{name} is not among the classes that a state folder may have")
 
 
-def _restore_object(kept: Any, digest: str, state: dict[str, Any]) -> Any:
+def _restore_object(kept: Any, digest: str, state: bytes) -> Any:
     """Stand in pickles for the method of the unpickler with this name."""
     raise pickle.UnpicklingError("an object of S3 can be restored from a state file only")
 

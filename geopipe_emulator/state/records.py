@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -215,6 +216,13 @@ class RecordTables:
             except StateError as error:
                 raise StateError(f"{file.path}: {kind} {key}: {error}") from error
         return table
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return a block whose changes are written together: a kill leaves all of them, or none.
+
+        It holds the lock of the file. So a lock that is held elsewhere during a change must be taken before it.
+        """
+        return nullcontext() if self._file is None else self._file.together()
 
     def used_contents(self) -> set[str]:
         """Returns the digests of all contents that the entries had when their tables opened."""

@@ -71,6 +71,7 @@ class Store:
         open_step: Callable[[PipelineExecution, StepRun, ResolutionScope], Activity],
         now: Now,
     ) -> None:
+        self._tables = tables
         definitions = _definition_form(step_types)
         self._pipelines: RecordTable[str, Pipeline] = tables.open("pipeline", Pipeline, forms=(definitions,))
         self._executions: RecordTable[str, PipelineExecution] = tables.open(
@@ -104,8 +105,9 @@ class Store:
                     "Pipeline names must be unique within an AWS account and region. "
                     f"Pipeline with name ({pipeline.name}) already exists.",
                 )
-            self._pipelines[pipeline.arn] = pipeline
-            self._remember(token, pipeline.arn)
+            with self._tables.together():
+                self._pipelines[pipeline.arn] = pipeline
+                self._remember(token, pipeline.arn)
             return pipeline.arn
 
     def pipeline(self, arn: str) -> Pipeline:
@@ -136,10 +138,11 @@ class Store:
                     f"Pipeline {pipeline.name} cannot be deleted while it has running executions: "
                     + ", ".join(execution.request.arn for execution in running),
                 )
-            del self._pipelines[pipeline.arn]
-            for execution in executions:
-                del self._executions[execution.request.arn]
-            self._remember(token, pipeline.arn)
+            with self._tables.together():
+                del self._pipelines[pipeline.arn]
+                for execution in executions:
+                    del self._executions[execution.request.arn]
+                self._remember(token, pipeline.arn)
             return executions
 
     def add_execution(self, execution: PipelineExecution, token: ClientToken) -> PipelineExecution:
@@ -148,9 +151,10 @@ class Store:
             if (arn := self._recall(token)) and arn in self._executions:
                 return self._executions[arn]
             self.pipeline(execution.request.pipeline_arn)
-            self._executions[execution.request.arn] = execution
+            with self._tables.together():
+                self._executions[execution.request.arn] = execution
+                self._remember(token, execution.request.arn)
             self._follow(execution)
-            self._remember(token, execution.request.arn)
             return execution
 
     def execution(self, arn: str) -> PipelineExecution:
@@ -164,8 +168,9 @@ class Store:
         with self._lock:
             self.execution(execution.request.arn)
             if self._recall(token) is None:
-                work()
-                self._remember(token, execution.request.arn)
+                with execution.changed, self._tables.together():
+                    work()
+                    self._remember(token, execution.request.arn)
 
     def executions(self, pipeline_arn: str) -> list[PipelineExecution]:
         """Return a pipeline's executions in the order of their start."""
