@@ -9,6 +9,7 @@ when its parent is killed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import importlib.util
@@ -98,12 +99,16 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _note_owner(registration: int, server: EmulatorServer, options: argparse.Namespace, access_key_id: str) -> None:
-    """Say where the user's emulator is, now that it serves."""
+    """Say where the user's emulator is, now that it serves: to the other verbs, and to whoever started it."""
+    from .standing import export_lines
     from .state.owner import write_owner
 
     state_dir = str(options.state_dir.absolute()) if options.state_dir is not None else ""
     where = {"pid": os.getpid(), "url": server.url, "access_key_id": access_key_id}
-    write_owner(registration, where | {"region": options.region, "state_dir": state_dir})
+    owner = where | {"region": options.region, "state_dir": state_dir}
+    write_owner(registration, owner)
+    with contextlib.suppress(BrokenPipeError):
+        print(export_lines(owner), flush=True)
 
 
 def _print_url(url: str) -> bool:

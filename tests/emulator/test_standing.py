@@ -43,7 +43,9 @@ def test_an_emulator_in_the_background(tmp_path: Path) -> None:
         eventually(lambda: run("status").returncode == 3, what="the killed emulator to be gone")
         assert run("up", "--detach", "--state-dir", str(tmp_path / "account")).returncode == 0
         assert run("env").stdout == exported
-        assert run("reset").returncode == 0 and run("logs").stdout.startswith("http://127.0.0.1:")
+        assert run("reset").returncode == 0
+        logs = run("logs").stdout
+        assert logs.startswith("http://127.0.0.1:") and exported in logs
     finally:
         ended = run("down")
     assert "has ended" in ended.stdout and run("status").returncode == 3
