@@ -99,7 +99,7 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _note_owner(registration: int, server: EmulatorServer, options: argparse.Namespace, access_key_id: str) -> None:
-    """Say where the user's emulator is, now that it serves: to the other verbs, and to whoever started it."""
+    """Say where the user's emulator is, now that it serves: to the other verbs, and to its user."""
     from .standing import export_lines
     from .state.owner import write_owner
 

@@ -328,6 +328,17 @@ def test_a_full_disk_is_reported_and_what_was_not_written_is_written_later(
     again.close()
 
 
+def test_what_belongs_together_is_written_together(tmp_path: Path) -> None:
+    create(tmp_path / STATE_FILE)
+    file = StateFile(tmp_path / STATE_FILE)
+    with file.together():
+        file.write([("kind", "a", "1")])
+        assert file.rows("kind") == []
+        file.write([("kind", "b", "2")])
+    assert file.rows("kind") == [("a", "1"), ("b", "2")]
+    file.close()
+
+
 def test_contents_that_nothing_needs_are_removed(tmp_path: Path) -> None:
     create(tmp_path / STATE_FILE)
     file = StateFile(tmp_path / STATE_FILE)
