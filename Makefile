@@ -6,7 +6,7 @@ FAST   := tests/runner tests/lambda_
 PINS   := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fast format lint types unit kill-test fault-test fuzz aws-test crash-test storm-test browser-test pictures \
+.PHONY: help run test fast format lint types unit kill-test fault-test restart-test fuzz aws-test crash-test storm-test browser-test pictures \
         reference requirements clean
 
 run: $(VENV)/.run  ## run the whole scenario offline; write the results and a report into out/
@@ -44,6 +44,9 @@ kill-test: $(VENV)/.dev  ## kill the command at each of its AWS calls and run it
 
 fault-test: $(VENV)/.dev  ## run with a fifth of all calls failing and eventual consistency, 20 seeds
 	$(BIN)/python -m tests.robustness.faults.harness --seeds 1-20
+
+restart-test: $(VENV)/.dev  ## kill an emulator with a state folder 50 times during 200 executions; nothing may be lost
+	$(BIN)/python -m tests.robustness.restart.harness
 
 fuzz: $(VENV)/.dev  ## try 10,000 configurations and events, 2,000 CSV files and 500 definitions; prints its seed
 	$(BIN)/python -m tests.robustness.fuzz.harness

@@ -1,5 +1,7 @@
 """Start an emulator of AWS on 127.0.0.1. It prints its URL as the only line on standard output.
 
+The verbs up, down, status, reset, logs and env are for one that keeps running; `up` takes the options below.
+
 A program that starts it as a child passes a pipe as standard input and --exit-with-stdin, so that the server ends even
 when its parent is killed.
 """
@@ -7,6 +9,7 @@ when its parent is killed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import importlib.util
@@ -16,21 +19,25 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .allocator import share_arenas
 from .emulator import EmulatorServer
 from .messages import hide_notes, warn
 from .settings import Settings
+from .state.errors import StateError
 from .step_answers import StepAnswerError, StepAnswers, read_step_answers
 from .surroundings import ACCESS_KEY_VARIABLE, is_credential
 
+# Where `up` listens.
+DEFAULT_PORT = 4599
 _OPEN_FILES = 8192
 _NEEDED = ("moto", "flask", "flask_cors", "boto3")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = read_options(arguments)
     try:
         settings = Settings(**{name: getattr(options, name) for name in _setting_names()})
     except ValueError as problem:
@@ -44,12 +51,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What the start allocates stays, so the collector need not search it, now or later.
     gc.disable()
     end = _EndSignal()
+    registration = None
+    if options.registered:
+        from .standing import StandingError, register
+
+        try:
+            registration = register()
+        except StandingError as problem:
+            return _fail(str(problem))
     try:
         access = _choose_access(options, access_key_id)
-        server = EmulatorServer(settings, options.port, verbose=options.verbose, **access)
+        server = EmulatorServer(
+            settings,
+            options.port,
+            verbose=options.verbose,
+            state_dir=options.state_dir,
+            usual_port=DEFAULT_PORT if options.registered else 0,
+            **access,
+        )
+        if options.state_dir is not None:
+            # A folder that cannot be read is refused before anyone gets the URL.
+            server.start()
+    except StateError as problem:
+        warn(str(problem))
+        return 2
     except OSError as problem:
+        port = options.port or (DEFAULT_PORT if options.registered else 0)
         return _fail(
-            f"cannot listen on 127.0.0.1:{options.port}: {os.strerror(problem.errno) if problem.errno else problem}"
+            f"cannot listen on 127.0.0.1:{port}: {os.strerror(problem.errno) if problem.errno else problem}. "
+            "Free that port, or give another one with --port."
         )
     if not _print_url(server.url):
         return 1
@@ -58,14 +88,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.exit_with_stdin:
         hide_notes()
         threading.Thread(target=_await_end_of_input, args=(end,), name="stdin", daemon=True).start()
-    server.start()
+    if options.state_dir is None:
+        server.start()
     gc.freeze()
     gc.enable()
     share_arenas()
     server.warm_up()
+    if registration is not None:
+        _note_owner(registration, server, options, access.get("access_key_id", ""))
     end.wait()
     server.stop()
     return 0
+
+
+def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the options of a start. Ends the process with exit code 2 for wrong ones."""
+    return _parser().parse_args(arguments)
+
+
+def _note_owner(registration: int, server: EmulatorServer, options: argparse.Namespace, access_key_id: str) -> None:
+    """Say where the user's emulator is, now that it serves: to the other verbs, and to its user."""
+    from .standing import export_lines
+    from .state.owner import write_owner
+
+    state_dir = str(options.state_dir.absolute()) if options.state_dir is not None else ""
+    where = {"pid": os.getpid(), "url": server.url, "access_key_id": access_key_id}
+    owner = where | {"region": options.region, "state_dir": state_dir}
+    write_owner(registration, owner)
+    with contextlib.suppress(BrokenPipeError):
+        print(export_lines(owner), flush=True)
 
 
 def _print_url(url: str) -> bool:
@@ -96,7 +147,9 @@ def _choose_access(options: argparse.Namespace, access_key_id: str) -> dict[str,
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m geopipe_emulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="geopipe-emulator", description=__doc__)
+    # Of `up`: one for each user, which the other verbs find.
+    parser.add_argument("--registered", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument(
         "--steps",
@@ -111,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         default = field.default
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, type=type(default), default=default, help=f"default: {default}")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the account in this folder, so that it survives a restart (default: in memory only)",
+    )
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input ends")
     parser.add_argument(
         "--require-access-key",
@@ -207,9 +266,19 @@ def _fail(message: str) -> int:
 
 
 def entry() -> NoReturn:
-    """Run the emulator and end the process: the console script `geopipe-emulator`."""
-    _leave_credentials_behind()
-    code = main()
+    """Run the emulator, or one of its verbs, and end the process: the console script `geopipe-emulator`."""
+    verb = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else ""
+    if verb in ("", "up"):
+        _leave_credentials_behind()
+    if verb:
+        from .standing import VERBS, run_verb
+
+        if verb not in VERBS:
+            _parser().error(f"{verb} is no verb: use one of {', '.join(VERBS)}, or none")
+        code = run_verb(sys.argv[1:])
+        sys.stdout.flush()
+    else:
+        code = main()
     gc.freeze()
     # Daemon threads and a large heap make an orderly exit of the interpreter slow. All that matters is stopped.
     os._exit(code)

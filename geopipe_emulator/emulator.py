@@ -10,10 +10,17 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from .messages import warn
 from .service import Environment, Service
 from .settings import Settings
+from .state.records import RecordTables
+
+if TYPE_CHECKING:
+    from .state.folder import StateFolder
+    from .state.moto import MotoState
 
 LOOPBACK = "127.0.0.1"
 
@@ -34,6 +41,11 @@ class EmulatorServer:
         verbose: Log each request to standard error.
         access_key_id: Serve only requests with this access key id; "" requires none.
         is_allowed: Whether to serve a connection; None refuses those that the system shows to be another user's.
+        state_dir: The folder that keeps the account; None keeps it in memory.
+        usual_port: The port if `port` is 0 and the state folder knows none.
+
+    Raises:
+        StateError: the folder cannot be used.
     """
 
     def __init__(
@@ -45,6 +57,8 @@ class EmulatorServer:
         verbose: bool = False,
         access_key_id: str = "",
         is_allowed: Callable[[socket.socket], bool] | None = None,
+        state_dir: Path | None = None,
+        usual_port: int = 0,
     ) -> None:
         self.settings = settings or Settings()
         self._factories = services
@@ -57,7 +71,20 @@ class EmulatorServer:
         self._listener: Any = None
         self._moto: Any = None
         self._lock = threading.Lock()
-        self._socket = socket.create_server((LOOPBACK, port), backlog=256)
+        self._tables = RecordTables()
+        self._folder: StateFolder | None = None
+        self._moto_state: MotoState | None = None
+        self._used_contents: set[str] = set()
+        if state_dir is not None:
+            from .state.folder import StateFolder
+
+            self._folder = StateFolder(state_dir, self.settings.account_id)
+        try:
+            self._socket = self._listen_on(port, usual_port)
+        except OSError:
+            if self._folder is not None:
+                self._folder.close()
+            raise
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
         from .console import Console
 
@@ -74,6 +101,17 @@ class EmulatorServer:
         if self._environment is None:
             raise RuntimeError("the emulator has not been started")
         return self._environment
+
+    def _listen_on(self, port: int, usual_port: int) -> socket.socket:
+        """Listen on the port; without one, on the last one of the state folder if it is free: URLs contain it."""
+        last = self._folder.port if self._folder is not None else 0
+        if not port and last:
+            try:
+                return socket.create_server((LOOPBACK, last), backlog=256)
+            except OSError:
+                warn(f"port {last} is in use now. URLs of queues that programs have kept name it, so they are wrong.")
+                usual_port = 0
+        return socket.create_server((LOOPBACK, port or usual_port), backlog=256)
 
     def start(self) -> str:
         """Begin to serve, then start the services, which may call the endpoint themselves. Returns the URL."""
@@ -93,9 +131,15 @@ class EmulatorServer:
         from .http.peer import is_foreign
 
         self._moto = MotoHandler(self.settings.account_id)
+        if self._folder is not None:
+            self._restore_moto(self._folder)
         access = AccessKeyCheck(self._access_key_id) if self._access_key_id else None
-        self.gateway = Gateway(self.settings, self._moto, access, self.reset)
+        self.gateway = Gateway(self.settings, self._moto, access, self.reset, self.describe_state)
         self._install()
+        if self._folder is not None:
+            self._folder.note_address(self.url, self._socket.getsockname()[1], self._access_key_id)
+            if self._factories is None:
+                self._folder.file.forget_unused(self._used_contents | self._tables.used_contents())
         app: Any = self.gateway
         for wrap in self._middleware:
             app = wrap(app)
@@ -111,13 +155,35 @@ class EmulatorServer:
         from .clients import client_factory
         from .services.moto_patches import default_patches
 
+        self._tables.close()
+        self._tables = tables = RecordTables(self._folder.file if self._folder is not None else None)
         known = KnownRoles(self.settings.iam_propagation_seconds)
         authorizer = Authorizer(self.settings, known)
         make_client = client_factory(self.url, self._access_key_id)
-        environment = self._environment = Environment(self.settings, self.url, make_client, authorizer.missing)
+        environment = self._environment = Environment(self.settings, self.url, make_client, authorizer.missing, tables)
         factories = default_services() if self._factories is None else self._factories
         self._services = [make_service(environment) for make_service in factories]
-        self.gateway.install(self._services, authorizer, default_patches(environment, known))
+        patches = default_patches(environment, known)
+        if self._moto_state is not None:
+            self._moto_state.restore_patches(patches)
+        self.gateway.install(self._services, authorizer, patches)
+
+    def _restore_moto(self, folder: StateFolder) -> None:
+        from .state.moto import MotoState
+
+        self._moto.state = self._moto_state = MotoState(folder.file, self.settings.account_id, self._moto.backends_of)
+        self._used_contents = self._moto_state.load()
+        self._moto_state.start()
+
+    def describe_state(self) -> dict[str, Any] | None:
+        """Where the account is kept, and what of it is not; None without a state folder."""
+        if self._folder is None or self._moto_state is None:
+            return None
+        return {
+            "folder": str(self._folder.path),
+            "problem": self._folder.file.problem,
+            "unsaved": self._moto_state.unsaved,
+        }
 
     def _start_services(self) -> None:
         for service in self._services:
@@ -127,8 +193,12 @@ class EmulatorServer:
     def reset(self) -> None:
         """Empty the account: end all that runs, forget everything, and start the services again."""
         with self._lock:
+            self._tables.close()
             self._stop_services()
             self._moto.forget()
+            if self._folder is not None and self._moto_state is not None:
+                self._moto_state.clear()
+                self._folder.file.clear()
             self._install()
             self._start_services()
 
@@ -144,7 +214,16 @@ class EmulatorServer:
     def stop(self) -> None:
         """End the services while they can still reach the endpoint, then the endpoint."""
         with self._lock:
+            # What fails because this process ends is not what happened in the account.
+            self._tables.close()
+            if self._moto_state is not None:
+                self._moto_state.freeze()
             self._stop_services()
+            if self._moto_state is not None:
+                self._moto_state.close()
+            if self._folder is not None:
+                self._folder.close()
+                self._folder = self._moto_state = None
             if self._listener is None:
                 self._socket.close()
                 return

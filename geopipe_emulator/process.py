@@ -44,6 +44,7 @@ class Emulator:
         steps: What pipeline steps do that only AWS can run, by the name or the type of the step, as in the
             configuration's `emulator.steps`. Relative paths start at the current folder.
         verbose: Log each request to standard error.
+        state_dir: The folder that keeps the account after the end; None keeps nothing.
         settings: How the account behaves: `account_id`, `region`, `iam="enforce"` and the others of `Settings`.
 
     Raises:
@@ -51,10 +52,18 @@ class Emulator:
         ValueError: a setting or an entry of `steps` is wrong.
     """
 
-    def __init__(self, *, steps: Mapping[str, Any] | None = None, verbose: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        steps: Mapping[str, Any] | None = None,
+        verbose: bool = False,
+        state_dir: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings = Settings(**settings)
         self._options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         self._options += ["--verbose"] if verbose else []
+        self._options += [f"--state-dir={state_dir}"] if state_dir is not None else []
         self._steps = dict(steps or {})
         parse_step_answers(self._steps, Path.cwd())
         self._process: subprocess.Popen[str] | None = None

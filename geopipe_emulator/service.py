@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from .http.request import Request, Response
 from .settings import Settings
+from .state.records import RecordTables
 
 
 class FallThrough(Exception):  # noqa: N818
@@ -119,8 +120,11 @@ class Environment:
         endpoint_url: str,
         make_client: Callable[..., Any],
         permissions: Permissions = lambda role_arn, actions: "",
+        tables: RecordTables | None = None,
     ) -> None:
         self.settings = settings
+        # Where services keep their records: in memory, or in the state folder as well.
+        self.tables = tables or RecordTables()
         self.endpoint_url = endpoint_url
         self.missing_permission = permissions
         self.emit: Callable[[ServiceEvent], None] = lambda event: None

@@ -52,6 +52,7 @@ class Gateway:
         moto: MotoHandler,
         access: AccessKeyCheck | None = None,
         reset: Callable[[], None] | None = None,
+        describe_state: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self.arrivals = Arrivals()
         self.call_log = CallLog()
@@ -59,7 +60,7 @@ class Gateway:
         self._settings = settings
         self._moto = moto
         self._access = access
-        self._control = Control(settings, self.call_log, self.arrivals, self.faults, reset)
+        self._control = Control(settings, self.call_log, self.arrivals, self.faults, reset, describe_state)
         self._services: dict[str, Service] = {}
         self._path_owners: list[ServesPath] = []
         self._wires: dict[str, WireProtocol] = {}

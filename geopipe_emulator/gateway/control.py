@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..http.request import Request, Response, json_response
 from ..protocol.errors import ServiceError
@@ -28,12 +29,14 @@ class Control:
         arrivals: Arrivals,
         faults: FaultPlan,
         reset: Callable[[], None] | None,
+        describe_state: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._call_log = call_log
         self._arrivals = arrivals
         self._faults = faults
         self._reset = reset
+        self._describe_state = describe_state
 
     def respond(self, request: Request, is_signed: bool) -> Response | None:
         """The response, or None when the request is an API call."""
@@ -42,9 +45,9 @@ class Control:
         if is_signed:
             return None
         if request.path == "/" and request.method in ("GET", "HEAD") and not request.query:
-            return json_response(
-                {"status": "ready", "account_id": self._settings.account_id, "region": self._settings.region}
-            )
+            state = self._describe_state()
+            status = {"status": "ready", "account_id": self._settings.account_id, "region": self._settings.region}
+            return json_response(status | ({"state": state} if state else {}))
         if request.path == "/_geopipe/calls":
             if request.method == "DELETE":
                 self._call_log.clear()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..http.request import Response
 from ..service import Environment, ServiceEvent
+from ..state.records import RecordTable
 
 if TYPE_CHECKING:
     from ..events.agenda import Agenda
@@ -30,6 +31,8 @@ class EventPatches:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        # The notification configurations of buckets, as XML.
+        self._configurations: RecordTable[str, str] = environment.tables.open("s3 notification")
         self._lock = threading.RLock()
         self._is_stopped = False
         self._events = LazyPatch("events", self._make_events, self._lock)
@@ -40,6 +43,11 @@ class EventPatches:
     def lazy(self) -> list[MotoPatch]:
         """Return the patches of EventBridge, Scheduler and SNS."""
         return [self._events, self._scheduler, LazyPatch("sns", self._make_sns, self._lock)]
+
+    @property
+    def has_notifications(self) -> bool:
+        """Whether a bucket has a notification configuration."""
+        return bool(self._configurations)
 
     def notifier(self) -> S3Notifier:
         """Return the notifier for buckets."""
@@ -86,7 +94,7 @@ class EventPatches:
     def _notifier(self) -> S3Notifier:
         from .s3.notifier import S3Notifier
 
-        return S3Notifier(self._environment, self._dispatcher)
+        return S3Notifier(self._environment, self._dispatcher, self._configurations)
 
     @cached_property
     def _agenda(self) -> Agenda:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def default_patches(environment: Environment, known: KnownRoles) -> list[MotoPatch]:
-    """Returns new corrections, which hold no state yet."""
+    """Returns new corrections. What they hold is in the environment's tables."""
     settings = environment.settings
     events = EventPatches(environment)
     return [
-        S3Patch(settings, events),
+        S3Patch(settings, events, environment.tables),
         SqsPatch(settings),
         IamPatch(known),
         StsPatch(known),

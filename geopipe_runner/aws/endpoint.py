@@ -30,6 +30,8 @@ from .errors import as_exhaustion, not_aws
 EMULATOR_MODULE = "geopipe_emulator"
 
 _STOP_SECONDS = 5.0
+# The emulator's exit code for a state folder that it cannot use.
+_REFUSED_FOLDER = 2
 _PROBE_SECONDS = 3.0
 _ACCESS_KEY_VARIABLE = "GEOPIPE_EMULATOR_ACCESS_KEY_ID"
 
@@ -84,9 +86,12 @@ class EmbeddedEmulator:
             assert self._process.stdout is not None
             self._url = self._process.stdout.readline().strip()
         if not self._url:
+            code = self._process.wait()
             raise AwsError(
-                f"The emulator did not start (exit code {self._process.wait()}); its message is above.",
-                "Install what it needs: pip install 'geopipe-runner[emulator]' (or use `make run`).",
+                f"The emulator did not start (exit code {code}); its message is above.",
+                "Install what it needs: pip install 'geopipe-runner[emulator]' (or use `make run`)."
+                if code != _REFUSED_FOLDER
+                else "emulator.state_dir names its state folder.",
             )
         return self._url
 
@@ -177,7 +182,7 @@ def _start_command(url: str, port: str = "") -> str:
 def _arguments(config: Config) -> list[str]:
     arguments = ["--account-id", config.account_id, "--region", config.region]
     for name, value in dataclasses.asdict(config.emulator).items():
-        if name not in ("steps", "functions"):
+        if name not in ("steps", "functions") and value is not None:
             arguments += [f"--{name.replace('_', '-')}", str(value)]
     return arguments
 

@@ -166,6 +166,7 @@ _CONVERSIONS: Mapping[str, Callable[[Values, str], Any]] = {
     "function.source": lambda values, path: tuple(values.paths(path).values()),
     "function.requirements": lambda values, path: values.path(path) if values[path] else None,
     "emulator.functions": _stand_ins,
+    "emulator.state_dir": lambda values, path: values.path(path) if values[path] else None,
     "emulator.steps": _offline_steps,
     "pipeline.name": name_of,
     "pipeline.template": lambda values, path: values.path(path),

@@ -22,7 +22,7 @@ from .code_files import (
 )
 from .document import KeyPath, KeyProblem
 from .messages import one_of, quote
-from .sections import functions, managed, stand_ins
+from .sections import begins_empty, functions, managed, stand_ins
 from .values import Values
 
 # Reading the names of a larger module takes seconds.
@@ -221,7 +221,7 @@ def s3_input_has_a_key(values: Values) -> Iterator[KeyProblem]:
 
 
 def s3_input_is_reachable(values: Values) -> Iterator[KeyProblem]:
-    if is_uri(values["input.source"]) and values["target"] == "local" and values["endpoint"] is None:
+    if is_uri(values["input.source"]) and begins_empty(values):
         what = "input.source is in S3, but the emulator that this configuration starts is empty"
         yield KeyProblem("input.source", what, "use a local file, or the endpoint of an emulator that has the object")
 

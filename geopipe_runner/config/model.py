@@ -1136,6 +1136,16 @@ class EmulatorConfig:
             "How long an event source mapping stays Creating, Updating or Deleting.", default=0, minimum=0, examples=[1]
         )
     )
+    state_dir: Path | None = field(
+        metadata=key(
+            "Folder that keeps the account between commands, relative to this file. The next command finds what this "
+            "one leaves. null: each command begins with an empty account.",
+            default=None,
+            written=str | None,
+            minLength=1,
+            examples=[None, ".geopipe"],
+        )
+    )
     steps: Mapping[str, OfflineStep] = field(
         metadata=key(
             "What pipeline steps do that the emulator does not run by itself, by the name of the step or its type: all "
@@ -1349,6 +1359,11 @@ class Config:
     def embedded(self) -> bool:
         """Whether the emulator lives only as long as the command: local, and no endpoint given."""
         return self.target == "local" and self.endpoint is None
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the account is empty when a command begins, and gone when it ends."""
+        return self.embedded and self.emulator.state_dir is None
 
     def problem(self, key: KeyPath, what: str, valid: str) -> Problem:
         """Returns a problem at that key, or at the nearest section above it that the file has."""

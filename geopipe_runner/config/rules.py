@@ -270,9 +270,9 @@ def function_can_run_offline(values: Values) -> Iterator[KeyProblem]:
             what = f"{function}.image_uri cannot run offline: the emulator runs no containers"
             valid = f"name code that stands in for it: emulator.functions.{sections.key_of(function)}.source"
             yield KeyProblem(f"{function}.image_uri", what, valid)
-        if values[f"{function}.layers"] and not values["endpoint"]:
+        if values[f"{function}.layers"] and sections.begins_empty(values):
             what = f"{function}.layers names layers, and an emulator that starts with the command has none"
-            valid = "leave it out, or keep an emulator running, publish the layers there, and set endpoint"
+            valid = "leave it out, or set endpoint or emulator.state_dir to an emulator with the layers"
             yield KeyProblem(f"{function}.layers", what, valid)
         if values[f"{function}.vpc"]:
             what = f"{function}.vpc is for target aws only: the emulator has no networks"
@@ -352,7 +352,7 @@ def used_resources_stand_alone(values: Values) -> Iterator[KeyProblem]:
 
 def used_resources_are_there(values: Values) -> Iterator[KeyProblem]:
     """An emulator that the command starts is empty."""
-    if values["target"] != "local" or values["endpoint"] is not None:
+    if not sections.begins_empty(values):
         return
     every = (*sections.functions(values), *sections.queues(values))
     places = [place for section in every if (place := sections.used(values, section))]

@@ -107,3 +107,9 @@ def _sections(values: Values, name: str) -> list[str]:
 
 def _suffix(path: str) -> str:
     return _SUFFIXES[path] if path in _SUFFIXES else path.split(".")[1]
+
+
+def begins_empty(values: Values) -> bool:
+    """Whether the command starts an emulator whose account is empty."""
+    kept = values["endpoint"] is not None or values["emulator.state_dir"] is not None
+    return values["target"] == "local" and not kept

@@ -36,10 +36,10 @@ def named_resources(
 def unmade_resources(
     deployment: Deployment, definition: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> Iterator[DefinitionProblem]:
-    """Yields what is named and not configured where others cannot have made it: on an emulator of the command's own."""
+    """Yields what is named and not configured where others cannot have made it: on an emulator that begins empty."""
     functions = [deployment.function_arn_of(function) for function in deployment.step_functions.values()]
     queues = [deployment.queue_url_of(queue) for queue in deployment.callback_queues.values()]
-    for path, name, kind, place in _named(deployment, definition, parameters) if deployment.config.embedded else ():
+    for path, name, kind, place in _named(deployment, definition, parameters) if deployment.config.forgets else ():
         known = functions if kind == "Lambda" else queues
         guess = one_of(place, known, f"configured are {', '.join(known)}" if known else "none is configured")
         what = f"step {name!r}: {_KEYS[kind]} is {place}, which the configuration does not make; {guess}"

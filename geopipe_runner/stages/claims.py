@@ -66,7 +66,7 @@ def find_worlds(claimants: Sequence[Claimant]) -> list[World]:
     taken: dict[World, list[tuple[Claimant, frozenset[Claim]]]] = defaultdict(list)
     for claimant, claims in zip(claimants, _all_claims([claimant.config for claimant in claimants]), strict=True):
         world = _world(claimant.config)
-        if claimant.config.embedded:
+        if claimant.config.forgets:
             number = 0
             while any(claims & others for _, others in taken[*world, str(number)]):
                 number += 1

@@ -220,7 +220,7 @@ def _stopped(context: Context, time: StoppableClock) -> InterruptedByUser:
 
 def _has_acted(context: Context) -> bool:
     """Whether this command has done something that outlives it."""
-    return not context.config.embedded and (context.state.has_acted or bool(context.state.running))
+    return not context.config.forgets and (context.state.has_acted or bool(context.state.running))
 
 
 def _clean_up_unattended(context: Context) -> None:
@@ -241,7 +241,7 @@ def _clean_up_unattended(context: Context) -> None:
 
 def _interrupted(context: Context, what: str) -> InterruptedByUser:
     config = context.config
-    if config.embedded:
+    if config.forgets:
         return InterruptedByUser(f"{what} The emulator ended with this command: nothing remains.")
     lines = [what]
     names = [f"{step.resource.kind.label} {step.resource.name}" for step in context.state.progress.existing.values()]

@@ -69,7 +69,7 @@ def explain(context: Context, view: ExecutionView) -> Explanation:
         job,
         log_lines or (),
         missing=missing or frozenset(),
-        can_retry=context.options.cleanup_policy(context.config) != "all" and not context.config.embedded,
+        can_retry=context.options.cleanup_policy(context.config) != "all" and not context.config.forgets,
     )
     return Explanation(cause, (*_lines(view, cause, " and ".join(context.blueprint.deployment.log_groups)), *unread))
 

@@ -9,8 +9,8 @@ from ..pipeline.execution import ExecutionView
 from ..pipeline.run_id import is_run_id
 
 KEEP_AN_EMULATOR = (
-    "An emulator that starts with a command ends with it and keeps nothing. Start one that keeps running, "
-    "`python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
+    "An emulator that starts with a command ends with it and keeps nothing. Set `emulator.state_dir`, or start one "
+    "that keeps running, `python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
 )
 
 
@@ -25,7 +25,7 @@ def find_execution(context: Context, wanted: str | None) -> ExecutionView:
         if wanted in (None, view.arn, view.run_id, view.arn.rsplit("/", 1)[-1]):
             return view
     what = f"no execution {wanted}" if wanted else "no execution yet"
-    if config.embedded:
+    if config.forgets:
         hint = KEEP_AN_EMULATOR
     elif wanted:
         latest = f"`{program} status {config.argument}` shows the latest"

@@ -86,7 +86,7 @@ def read_plan_file(path: Path) -> SavedPlan | None:
 
 def refuse_embedded(config: Config) -> None:
     """Raise UsageError where no plan can be applied later."""
-    if config.embedded:
+    if config.forgets:
         raise UsageError(
             "The plan was made with an emulator that has ended with its command.",
             "Set `endpoint` in the configuration to an emulator that keeps running, and make the plan again.",

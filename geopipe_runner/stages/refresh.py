@@ -32,7 +32,7 @@ def refresh(context: Context, *, for_a_run: bool) -> CurrentState:
         "seen": partial(plan.observe, aws, blueprint.resources),
         "account": partial(job_of(context.config.job).check_account, aws) if for_a_run else AccountCheck,
         # An emulator that has just started holds nothing to search for.
-        "arns": frozenset if context.config.embedded else partial(_search, context),
+        "arns": frozenset if context.config.forgets else partial(_search, context),
     }
     results = in_parallel(reads)
     orphans_found = orphans.find(aws, blueprint, results["seen"], results["arns"])

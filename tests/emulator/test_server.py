@@ -137,7 +137,8 @@ def test_a_port_in_use_is_one_clear_message() -> None:
         output, errors = process.communicate(timeout=LONG)
     assert process.returncode == 1
     assert output == ""
-    assert errors == f"geopipe emulator: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    advice = "Free that port, or give another one with --port."
+    assert errors == f"geopipe emulator: cannot listen on 127.0.0.1:{port}: Address already in use. {advice}\n"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def test_emulator_settings_are_the_emulators() -> None:
     del settings["account_id"], settings["region"]
     settings["steps"] = {}  # the same entries, read by the emulator from a file
     settings["functions"] = {}  # the runner's own: the emulator gets the code
+    settings["state_dir"] = None  # an option of the emulator's process, not a setting of the account
     assert with_defaults(RAW["properties"]["emulator"], {}) == settings
     assert {field.name for field in dataclasses.fields(model.EmulatorConfig)} == set(settings)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
 
@@ -21,6 +22,9 @@ from ...protocol.models import has_operation
 from ...protocol.parse import parse_json_object
 from ...protocol.request_metadata import is_form
 from ..call import Call, MotoPatch
+
+if TYPE_CHECKING:
+    from ...state.moto import MotoState
 
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 _STATELESS = ("moto_api", "instance_metadata")
@@ -59,12 +63,16 @@ class MotoHandler:
 
         use_short_models()
         self.patches: Mapping[str, MotoPatch] = {}
+        self.state: MotoState | None = None
+        """Saves what calls change, where there is a state folder."""
         self._account_id = account_id
         self._app = DomainDispatcherApplication(create_backend_app)
         # moto lists its folder for each request.
         self._app.get_backend_for_host = functools.lru_cache(256)(self._app.get_backend_for_host)
         self._known: dict[str, bool] = {}
         """Whether moto has a backend, by the host that stands for the service."""
+        self._backends: dict[str, str] = {}
+        """Moto's names of the services that were called."""
 
     def handle(self, call: Call) -> Response:
         """Moto's response, corrected. Raises ServiceError 501 for what moto lacks or cannot carry out here."""
@@ -76,7 +84,10 @@ class MotoHandler:
             message = f"{not_emulated(call.service, call.operation).message} It does not deliver {undelivered}."
             raise ServiceError("NotImplemented", message, 501)
         patch = self.patches.get(call.service)
-        return patch.handle(call, self.forward) if patch else self.forward(call)
+        response = patch.handle(call, self.forward) if patch else self.forward(call)
+        if self.state is not None:
+            self.state.note(call)
+        return response
 
     def forward(self, call: Call) -> Response:
         """Moto's own response. Raises ServiceError where moto has none that a client could read."""
@@ -86,7 +97,8 @@ class MotoHandler:
         if not self._knows(call, environ):
             raise not_emulated(call.service, call.operation)
         try:
-            response = _run(self._app, environ)
+            with self.state.guard(call) if self.state is not None else nullcontext():
+                response = _run(self._app, environ)
         except (NotImplementedError, OperationNotFoundError, ImportError) as missing:
             # An ImportError: moto has the service, but needs a package for it that the emulator does not install.
             raise _unknown_or_missing(call) from missing
@@ -109,8 +121,20 @@ class MotoHandler:
         if host is None:
             return True
         if host not in self._known:
-            self._known[host] = self._app.get_backend_for_host(host) is not None
+            backend = self._app.get_backend_for_host(host)
+            self._known[host] = backend is not None
+            self._backends[call.service] = backend or ""
         return self._known[host]
+
+    def backends_of(self, service: str) -> tuple[str, Mapping[str, Any]]:
+        """Moto's name of a service, and its backends in this account by region; "" and none where moto has none."""
+        from moto.backends import get_backend
+
+        name = self._backends.get(service, service)
+        try:
+            return name, get_backend(name)[self._account_id]
+        except (KeyError, ImportError):
+            return "", {}
 
     def warm_up(self) -> None:
         """Ask each usual service one harmless question, so that the first client does not wait for imports."""
@@ -121,7 +145,8 @@ class MotoHandler:
         """Empty this account. moto's state belongs to the process, so a server that ends takes its own along."""
         from moto.backends import get_backend
 
-        for service in list(self._app.app_instances):
+        restored = self.state.services if self.state is not None else set()
+        for service in {*self._app.app_instances, *restored}:
             if service in _STATELESS:
                 continue
             backends = get_backend(service)

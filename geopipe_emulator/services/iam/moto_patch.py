@@ -96,6 +96,17 @@ class IamPatch:
     def stop(self) -> None:
         """Nothing waits here."""
 
+    def restore(self, account_id: str) -> None:
+        """Note all roles and policies of moto, which were just restored. The other services know them."""
+        from moto.iam.models import iam_backends
+
+        for partition, backend in iam_backends[account_id].items():
+            for role in backend.roles.values():
+                self._known.note(partition, role.name, functools.partial(read_role, backend, role))
+            for arn, policy in backend.managed_policies.items():
+                if ":iam::aws:policy/" not in arn:
+                    self._policy_arns[_policy_key(partition, policy.name)] = arn
+
     def _note_change(self, call: Call, backend: Any, parameters: Parameters) -> None:
         """Note the roles that the call concerns: the one that it names, or those that use the policy that it names."""
         partition = call.context.partition

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...state.records import RecordTables
 from .names import LATEST, FunctionKey, FunctionName
 from .store import FunctionRecord, FunctionStore
 
@@ -46,11 +47,15 @@ def describe(alias: Alias) -> dict[str, Any]:
 class AliasStore:
     """All aliases, and the versions that qualifiers stand for. It shares the lock of the functions."""
 
-    def __init__(self, functions: FunctionStore, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, functions: FunctionStore, chance: Callable[[], float] = random.random, tables: RecordTables | None = None
+    ) -> None:
         self.lock = functions.lock
         self._functions = functions
         self._chance = chance
-        self._aliases: dict[tuple[FunctionKey, str], Alias] = {}
+        self._aliases: dict[tuple[FunctionKey, str], Alias] = (tables or RecordTables()).open(
+            "lambda alias", FunctionKey, Alias
+        )
 
     def get(self, key: FunctionKey, name: str) -> Alias | None:
         with self.lock:

@@ -37,17 +37,19 @@ class FunctionsService:
     path = PATH
 
     def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:
-        functions, mappings, layers = FunctionStore(), MappingStore(), LayerStore()
-        aliases = AliasStore(functions)
-        policies = QualifiedStore[FunctionPolicy]()
-        configs = QualifiedStore[EventInvokeConfig]()
-        urls = QualifiedStore[FunctionUrl]()
+        tables = environment.tables
+        functions, mappings, layers = FunctionStore(tables), MappingStore(tables), LayerStore(tables)
+        aliases = AliasStore(functions, tables=tables)
+        policies = QualifiedStore(FunctionPolicy, tables)
+        configs = QualifiedStore(EventInvokeConfig, tables)
+        urls = QualifiedStore(FunctionUrl, tables)
 
         def forget(name: FunctionName) -> None:
             policies.remove_deleted(name)
             configs.remove_deleted(name)
             urls.remove_deleted(name)
 
+        self._functions = functions
         self._versions = Versions(environment)
         self._downloads = Downloads(lambda sha256: functions.package(sha256) or layers.package(sha256))
         self._invoker = Invoker(aliases, self._versions, clock)
@@ -93,7 +95,12 @@ class FunctionsService:
         return self._urls.respond(request, context, authorize)
 
     def start(self) -> None:
+        """Start the threads, and continue with what a state folder has."""
         self._versions.start()
+        for function in self._functions.all():
+            self._versions.deploy(function, warm=False)
+        self._mappings.start()
+        self._event_invoker.start()
 
     def stop(self) -> None:
         """End everything that this service has started: pollers first, so that no new work begins."""

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ...messages import warn
 from ...protocol.errors import ServiceError
 from ...service import Environment
+from ...state.records import RecordTable
 from .aliases import AliasStore
 from .event_invoke_config import EventInvokeConfig
-from .invocation import InvocationResult
+from .invocation import InvocationResult, RuntimeResult
 from .invoker import Invoker
-from .names import LATEST, FunctionName, session_name
+from .names import LATEST, FunctionKey, FunctionName, session_name
 from .qualified import QualifiedStore
 from .store import FunctionRecord
 
@@ -49,6 +50,7 @@ class _Event:
     attempts: int = 0
     throttled: int = 0
     result: InvocationResult | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 class EventInvoker:
@@ -66,6 +68,15 @@ class EventInvoker:
         self._invoker = invoker
         self._clock = clock
         self._stopped = threading.Event()
+        # The invocations that have not ended.
+        self._events: RecordTable[str, _Event] = environment.tables.open(
+            "lambda event", *(_Event, FunctionName, FunctionKey, InvocationResult, RuntimeResult)
+        )
+
+    def start(self) -> None:
+        """Continue with the invocations that a state folder has."""
+        for event in list(self._events.values()):
+            self._start(event)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -76,12 +87,17 @@ class EventInvoker:
         """Run it in the background. The log shows the result, and the destinations get it."""
         self._invoker.require_runnable(name, arn)
         event = _Event(name, arn, payload, client_context, request_id or str(uuid.uuid4()))
+        self._events[event.id] = event
+        self._start(event)
+
+    def _start(self, event: _Event) -> None:
         threading.Thread(target=self._run, args=(event,), name="event-invoke", daemon=True).start()
 
     def _run(self, event: _Event) -> None:
         condition = ""
         while not condition:
             delay = self._attempt(event)
+            self._events.save(event.id)
             config = self._configs.get(event.name) or EventInvokeConfig("", 0)
             max_age = MAX_AGE_SECONDS if config.max_age_seconds is None else config.max_age_seconds
             retries = len(RETRY_DELAYS) if config.retries is None else config.retries
@@ -98,6 +114,7 @@ class EventInvoker:
         self._send_record(event, config, condition)
         if condition != "Success":
             self._send_dead_letter(event)
+        del self._events[event.id]
 
     def _attempt(self, event: _Event) -> float | None:
         """Invoke once; return None after a success, else AWS's seconds to wait before the next attempt."""

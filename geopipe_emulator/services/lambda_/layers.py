@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ...state.records import RecordTables
 from .packages import DeploymentPackage
 
 MAX_LAYERS = 5
@@ -52,11 +53,14 @@ def describe(layer: LayerVersion) -> dict[str, Any]:
 class LayerStore:
     """All versions of all layers, by region, name and number."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: RecordTables | None = None) -> None:
+        tables = tables or RecordTables()
         self._lock = threading.RLock()
-        self._layers: dict[tuple[str, str, int], LayerVersion] = {}
+        self._layers: dict[tuple[str, str, int], LayerVersion] = tables.open(
+            "lambda layer", LayerVersion, DeploymentPackage
+        )
         # A number is never used again.
-        self._last_numbers: dict[tuple[str, str], int] = {}
+        self._last_numbers: dict[tuple[str, str], int] = tables.open("lambda last layer")
 
     def take_number(self, region: str, name: str) -> int:
         with self._lock:

@@ -60,6 +60,12 @@ class MappingApi:
             "DeleteEventSourceMapping": self.delete,
         }
 
+    def start(self) -> None:
+        """Poll for the mappings that a state folder has."""
+        for mapping in self._store.all():
+            if not mapping.deleting:
+                self._start_poller(mapping)
+
     def stop(self) -> None:
         with self._lock:
             pollers = list(self._pollers.values())

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...protocol.errors import ServiceError
+from ...state.records import RecordTables
 from .names import FunctionKey, FunctionName
 
 MAX_BATCH_WITHOUT_WINDOW = 10
@@ -112,9 +113,17 @@ def new_uuid() -> str:
 class MappingStore:
     """All mappings, by region and UUID. Callers hold `lock` for a read and the write that depends on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: RecordTables | None = None) -> None:
         self.lock = threading.RLock()
-        self._mappings: dict[tuple[str, str], QueueMapping] = {}
+        self._mappings: dict[tuple[str, str], QueueMapping] = (tables or RecordTables()).open(
+            "lambda mapping",
+            *(FunctionKey, QueueMapping),
+            restore=lambda mapping: replace(mapping, settles_at=0.0),
+        )
+
+    def all(self) -> list[QueueMapping]:
+        with self.lock:
+            return list(self._mappings.values())
 
     def add(self, mapping: QueueMapping, function_name: str) -> None:
         with self.lock:

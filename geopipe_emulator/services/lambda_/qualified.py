@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Generic, TypeVar
 
+from ...state.records import RecordTables
 from .names import LATEST, FunctionKey, FunctionName
 
 Value = TypeVar("Value")
@@ -13,9 +14,11 @@ Value = TypeVar("Value")
 class QualifiedStore(Generic[Value]):
     """Values by function and qualifier. A name without a qualifier is the same as one with $LATEST."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_class: type[Value], tables: RecordTables | None = None) -> None:
         self.lock = threading.RLock()
-        self._values: dict[tuple[FunctionKey, str], Value] = {}
+        self._values: dict[tuple[FunctionKey, str], Value] = (tables or RecordTables()).open(
+            f"lambda {kept_class.__name__}", FunctionKey, kept_class
+        )
 
     def get(self, name: FunctionName) -> Value | None:
         with self.lock:

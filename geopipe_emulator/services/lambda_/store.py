@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...protocol.errors import ServiceError
+from ...state.records import RecordTables
 from .layers import LayerVersion
 from .names import FunctionKey
 from .packages import DeploymentPackage
@@ -168,11 +169,22 @@ def refuse_changed(expected: str | None, revision_id: str) -> None:
 class FunctionStore:
     """All functions and their published versions. Callers hold `lock` for a read and the write that depends on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: RecordTables | None = None) -> None:
+        tables = tables or RecordTables()
         self.lock = threading.RLock()
-        self._functions: dict[FunctionKey, FunctionRecord] = {}
+        self._functions: dict[FunctionKey, FunctionRecord] = tables.open(
+            "lambda function",
+            *(FunctionKey, FunctionRecord, Configuration, DeploymentPackage, LayerVersion),
+            # The clock of an earlier process means nothing here, and the wait for it has passed.
+            restore=lambda function: replace(function, settles_at=0.0),
+        )
         # A number is never used again, not even after the function was deleted and created again.
-        self._last_numbers: dict[FunctionKey, int] = {}
+        self._last_numbers: dict[FunctionKey, int] = tables.open("lambda last version", FunctionKey)
+
+    def all(self) -> list[FunctionRecord]:
+        """Return all versions of all functions."""
+        with self.lock:
+            return list(self._functions.values())
 
     def find(self, key: FunctionKey) -> FunctionRecord | None:
         with self.lock:

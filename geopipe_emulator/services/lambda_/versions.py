@@ -57,11 +57,11 @@ class Versions:
         self._shipper.stop()
         self._workspace.close()
 
-    def deploy(self, function: FunctionRecord) -> None:
+    def deploy(self, function: FunctionRecord, *, warm: bool = True) -> None:
         """Run the next invocations on this record of the version.
 
         A first environment of the latest version starts in the background. A published version waits for its first
-        invocation.
+        invocation, and so does one that is not to be `warm`.
         """
         with self._lock:
             old = self._deployments.get(function.key)
@@ -70,7 +70,7 @@ class Versions:
             self._deployments[function.key] = deployment
         if old is not None:
             old.pool.close()
-        if function.key != function.key.latest:
+        if function.key != function.key.latest or not warm:
             return
         threading.Thread(target=_warm, args=(deployment.pool,), name="prewarm", daemon=True).start()
 

@@ -17,6 +17,7 @@ from ...authorization.resource_policies import is_denied, is_public
 from ...http.request import Response
 from ...protocol.errors import ServiceError, not_emulated
 from ...settings import Settings
+from ...state.records import RecordTables
 from .bucket_names import action_of, is_valid_bucket_name
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ class S3Patch:
 
     service = "s3"
 
-    def __init__(self, settings: Settings, events: EventPatches) -> None:
+    def __init__(self, settings: Settings, events: EventPatches, tables: RecordTables) -> None:
         self._account_id = settings.account_id
         self._events = events
         self._notifier: S3Notifier | None = None
-        self._policies: dict[str, dict[str, Any]] = {}
+        self._policies: dict[str, dict[str, Any]] = tables.open("s3 policy")
         self._turn = threading.Lock()
 
     def handle(self, call: Call, forward: Forward) -> Response:
@@ -88,9 +89,9 @@ class S3Patch:
                 _require_bucket(call, bucket)
                 return _content("application/xml", self._notifications.get(bucket))
         write = self._in_turn(forward) if call.operation in _OBJECT_WRITES else forward
-        if self._notifier is None:
+        if self._notifier is None and not self._events.has_notifications:
             return write(call)
-        return self._notifier.follow(call, write, bucket, key, _backend(call).buckets.get(bucket))
+        return self._notifications.follow(call, write, bucket, key, _backend(call).buckets.get(bucket))
 
     def _in_turn(self, forward: Forward) -> Forward:
         def write(call: Call) -> Response:

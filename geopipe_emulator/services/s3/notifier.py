@@ -18,6 +18,7 @@ from ...events.targets import Target, deliver
 from ...http.request import Response
 from ...protocol.errors import ServiceError
 from ...service import Environment, ServiceEvent
+from ...state.records import RecordTable
 from .notifications import BucketNotifications, read_notifications, write_notifications
 from .object_events import Sequencer, changes_of, event_bridge_detail, key_of, keys_to_delete, notification_message
 
@@ -36,15 +37,18 @@ _DENIALS = {
 class S3Notifier:
     """Keeps the notification configurations, and sends an event for each change that one covers."""
 
-    def __init__(self, environment: Environment, dispatcher: Dispatcher) -> None:
+    def __init__(self, environment: Environment, dispatcher: Dispatcher, kept: RecordTable[str, str]) -> None:
+        """`kept` has the configurations as XML, by bucket."""
         self._environment = environment
         self._dispatcher = dispatcher
-        self._configurations: dict[str, BucketNotifications] = {}
+        self._kept = kept
+        self._configurations = {bucket: read_notifications(text.encode()) for bucket, text in kept.items()}
         self._sequencer = Sequencer()
 
     def forget(self, bucket: str) -> None:
         """Forget the configuration of a bucket that was deleted."""
         self._configurations.pop(bucket, None)
+        self._kept.pop(bucket, None)
 
     def get(self, bucket: str) -> str:
         """Return the bucket's configuration as XML."""
@@ -62,6 +66,7 @@ class S3Notifier:
         before = self._configurations.get(bucket, BucketNotifications())
         known = {notification.target_arn for notification in before.notifications}
         self._configurations[bucket] = configuration
+        self._kept[bucket] = write_notifications(configuration)
         for arn in dict.fromkeys(notification.target_arn for notification in configuration.notifications):
             if arn not in known and ":lambda:" not in arn:
                 self._send_test_event(arn, bucket, call)

@@ -11,6 +11,7 @@ from .engine import Engine
 from .execution import Now
 from .execution_operations import ExecutionOperations
 from .pipeline_operations import PipelineOperations
+from .status_events import StatusEvents
 from .steps import STEP_TYPES
 from .steps.base import StepType
 from .store import Store
@@ -31,8 +32,9 @@ class PipelinesService:
         now: Now = utc_now,
         step_types: Sequence[Callable[[Environment], StepType]] = STEP_TYPES,
     ) -> None:
+        self._environment = environment
         self._step_types = {step_type.name: step_type for step_type in (create(environment) for create in step_types)}
-        self.store = Store()
+        self.store = Store(environment.tables, self._step_types, lambda *step: self._engine.open_step(*step), now)
         self._engine = Engine(environment, self._step_types.values(), self.store.executions, now)
         self._handlers: dict[str, Handler] = {
             **PipelineOperations(environment, self.store, self._engine, self._step_types, now).handlers(),
@@ -52,7 +54,12 @@ class PipelinesService:
         return next((arn for arn in arns if arn is not None), None)
 
     def start(self) -> None:
-        """Do nothing: no thread is needed before an execution starts."""
+        """Continue with the executions that a state folder has."""
+        for execution in self.store.unfinished():
+            events = StatusEvents(self._environment.emit)
+            events.skip(execution)
+            execution.report = events.note
+            self._engine.resume(execution)
 
     def stop(self) -> None:
         for step_type in self._step_types.values():

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ...service import Environment
 from .caching import cache_key, find_cached
-from .execution import Now, PipelineExecution, StepRun
+from .execution import LOST_TEXT, Now, PipelineExecution, StepRun
 from .objects import read_object
 from .retries import policy_for
 from .steps.base import SESSION, Activity, StepResult, Task
@@ -67,6 +67,21 @@ class Attempts:
     def run(self) -> None:
         self._attempt(self._number)
 
+    def resume(self) -> None:
+        """Continue after an earlier process has ended: start what had not begun, or fail what is lost."""
+        if self._run.status == "Starting":
+            self.run()
+            return
+        if self._run.status == "Stopping":
+            self._stopping.set()
+        step_type = self._run.step.type
+        task = self._open_task(self._number)
+        activity = step_type.resume(task, self._run.metadata) if task is not None else None
+        if activity is not None:
+            self._begin(activity)
+        elif task is not None:
+            self._finish(StepResult.failure(LOST_TEXT))
+
     def stop(self) -> None:
         with self._lock:
             self._stopping.set()
@@ -75,6 +90,12 @@ class Attempts:
             activity.stop()
 
     def _attempt(self, number: int) -> None:
+        task = self._open_task(number)
+        if task is not None and not (number == 0 and self._reuse()):
+            self._begin(self._run.step.type.open(task))
+
+    def _open_task(self, number: int) -> Task | None:
+        """Return the task of an attempt; None after a failure to resolve its values, which ends the step."""
         step, request = self._run.step, self._execution.request
         try:
             job_name = self._job_name()
@@ -82,11 +103,9 @@ class Attempts:
             body = resolve(step.body, replace(self._scope, execution={**self._scope.execution, **own}))
         except ExpressionError as error:
             self._finish(StepResult.failure(f"Client Error: {error}"))
-            return
+            return None
         self._run.cache_key = cache_key(step, body)
-        if number == 0 and self._reuse():
-            return
-        task = Task(
+        return Task(
             step,
             body,
             request.arn,
@@ -98,7 +117,8 @@ class Attempts:
             finish=partial(self._end_attempt, number),
             spawn=self._spawn,
         )
-        activity = step.type.open(task)
+
+    def _begin(self, activity: Activity) -> None:
         with self._lock:
             self._activity = activity
             is_stopping = self._stopping.is_set()

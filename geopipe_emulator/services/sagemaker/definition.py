@@ -68,6 +68,7 @@ class Definition:
     text: str
     parameters: Mapping[str, Parameter]
     steps: tuple[StepDefinition, ...]
+    region: str = ""
 
     def bind(self, values: Mapping[str, str]) -> dict[str, Any]:
         """Return the typed values of all parameters for one execution.

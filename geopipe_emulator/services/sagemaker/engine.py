@@ -40,6 +40,19 @@ class Engine:
         self._lock = threading.Lock()
         self._closed = False
 
+    def resume(self, execution: PipelineExecution) -> None:
+        """Continue with an execution that ran when an earlier process ended."""
+
+        def resume() -> None:
+            runs = execution.reopen()
+            for run in runs:
+                if isinstance(run.activity, Attempts):
+                    self._guard(execution, run, run.activity.resume)
+            if not runs:
+                self.begin(execution)
+
+        self._spawn(resume)
+
     def begin(self, execution: PipelineExecution) -> None:
         self._launch(execution, execution.advance())
 

@@ -16,8 +16,25 @@ from .definition import Definition, StepDefinition
 from .steps.base import Activity, StepResult
 from .values import ResolutionScope
 
+LOST_TEXT = (
+    "Internal Error: The emulator ended while this step ran, so its result is unknown. Retry the execution to run the "
+    "step again."
+)
 FAILED_TEXT = "Step failure: One or multiple steps failed."
 Now = Callable[[], datetime]
+# The attributes of an execution that survive the process, apart from its steps.
+_RECORDED = (
+    "request",
+    "created",
+    "modified",
+    "display_name",
+    "description",
+    "max_parallel",
+    "status",
+    "reason",
+    "_attempts",
+    "_selected",
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +103,9 @@ class PipelineExecution:
         max_parallel: int | None = None,
         selected: frozenset[str] | None = None,
         reused: Iterable[StepRun] = (),
-        on_change: Callable[[PipelineExecution, list[StepRun]], None] = lambda execution, runs: None,
+        report: Callable[[PipelineExecution, list[StepRun]], None] = lambda execution, runs: None,
     ) -> None:
         self.request = request
-        self._on_change = on_change
         self.changed = threading.Condition()
         self.created = self.modified = now()
         self.display_name = display_name or f"execution-{int(self.created.timestamp() * 1000)}"
@@ -106,6 +122,41 @@ class PipelineExecution:
             self._attempts.append(run.step.name)
         self._open_step = open_step
         self._now = now
+        # Both are called after each change, under the lock.
+        self.report = report
+        self.on_change: Callable[[], object] = lambda: None
+
+    def record(self) -> dict[str, Any]:
+        """Return all that must survive the process."""
+        with self.changed:
+            runs = [
+                {name: value for name, value in vars(run).items() if name not in ("step", "activity")}
+                | {"step": run.step.name}
+                for run in self._runs.values()
+            ]
+            return {name: getattr(self, name) for name in _RECORDED} | {"runs": runs}
+
+    @classmethod
+    def from_record(
+        cls,
+        record: Mapping[str, Any],
+        open_step: Callable[[PipelineExecution, StepRun, ResolutionScope], Activity],
+        now: Now,
+    ) -> PipelineExecution:
+        execution = cls(record["request"], open_step, now)
+        for name in _RECORDED:
+            setattr(execution, name, record[name])
+        steps = {step.name: step for step in execution.request.definition.steps}
+        execution._runs = {run["step"]: StepRun(**{**run, "step": steps[run["step"]]}) for run in record["runs"]}
+        return execution
+
+    def reopen(self) -> list[StepRun]:
+        """Return the steps that ran when an earlier process ended, with new activities."""
+        with self.changed:
+            running = [run for run in self._runs.values() if run.is_running]
+            for run in running:
+                run.activity = self._open_step(self, run, self._scope(run.started))
+            return running
 
     @property
     def finished(self) -> bool:
@@ -271,7 +322,8 @@ class PipelineExecution:
 
     def _touch(self) -> None:
         self.modified = self._now()
-        self._on_change(self, list(self._runs.values()))
+        self.report(self, list(self._runs.values()))
+        self.on_change()
         self.changed.notify_all()
 
 

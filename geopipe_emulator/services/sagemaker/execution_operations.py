@@ -166,7 +166,7 @@ class ExecutionOperations:
             max_parallel=parallelism.get("MaxParallelExecutionSteps", pipeline.max_parallel),
             selected=selected,
             reused=selection.reused if selection else (),
-            on_change=StatusEvents(self._environment.emit).note,
+            report=StatusEvents(self._environment.emit).note,
         )
 
     def _selection(

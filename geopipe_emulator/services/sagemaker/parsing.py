@@ -47,7 +47,7 @@ def parse(text: str, step_types: Mapping[str, StepType], region: str) -> Definit
     _refuse_if_any(problems)
     steps = tuple(_step(step, step_types) for step in placed)
     _refuse_if_any([*cycle_problems(steps)])
-    return Definition(text, parameters, steps)
+    return Definition(text, parameters, steps, region)
 
 
 def _load(text: str) -> dict[str, Any]:

@@ -25,6 +25,11 @@ class StatusEvents:
         self._status = ""
         self._steps: dict[int, str] = {}
 
+    def skip(self, execution: PipelineExecution) -> None:
+        """Take the present state as reported: an earlier process has done so."""
+        self._status = execution.status
+        self._steps = {run.number: run.status for run in execution.runs()}
+
     def note(self, execution: PipelineExecution, runs: list[StepRun]) -> None:
         """Report what has changed: first the steps, then the execution, unless it has just begun."""
         is_new = not self._status

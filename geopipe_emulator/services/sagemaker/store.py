@@ -5,16 +5,23 @@ It has one lock, which it never holds during a call to another service.
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ...protocol.errors import ServiceError
-from .definition import Definition
-from .execution import PipelineExecution
+from ...state.errors import StateError
+from ...state.records import KeptForm, RecordTable, RecordTables
+from .definition import Definition, DefinitionError
+from .execution import ExecutionRequest, Now, PipelineExecution, StepRun
+from .parsing import parse
+from .steps.base import Activity, StepType
+from .values import ResolutionScope
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,37 @@ class ClientToken:
 
 
 class Store:
-    def __init__(self) -> None:
-        self._pipelines: dict[str, Pipeline] = {}
-        self._executions: dict[str, PipelineExecution] = {}
-        self._responses: dict[tuple[str, str, str], tuple[str, str]] = {}
+    """`open_step` and `now` are for the executions that a state folder has."""
+
+    def __init__(
+        self,
+        tables: RecordTables,
+        step_types: Mapping[str, StepType],
+        open_step: Callable[[PipelineExecution, StepRun, ResolutionScope], Activity],
+        now: Now,
+    ) -> None:
+        self._tables = tables
+        definitions = _definition_form(step_types)
+        self._pipelines: RecordTable[str, Pipeline] = tables.open("pipeline", Pipeline, forms=(definitions,))
+        self._executions: RecordTable[str, PipelineExecution] = tables.open(
+            "pipeline execution",
+            ExecutionRequest,
+            forms=(definitions,),
+            simplify=PipelineExecution.record,
+            restore=lambda record: PipelineExecution.from_record(record, open_step, now),
+        )
+        for execution in self._executions.values():
+            self._follow(execution)
+        self._responses: RecordTable[tuple[str, str, str], tuple[str, str]] = tables.open("pipeline client token")
         self._lock = threading.RLock()
+
+    def _follow(self, execution: PipelineExecution) -> None:
+        """Write the execution after each of its changes."""
+        execution.on_change = partial(self._executions.save, execution.request.arn)
+
+    def unfinished(self) -> list[PipelineExecution]:
+        with self._lock:
+            return [execution for execution in self._executions.values() if not execution.finished]
 
     def add_pipeline(self, pipeline: Pipeline, token: ClientToken) -> str:
         """Return the ARN of the new pipeline, or of the one that the same request has created before."""
@@ -72,8 +105,9 @@ class Store:
                     "Pipeline names must be unique within an AWS account and region. "
                     f"Pipeline with name ({pipeline.name}) already exists.",
                 )
-            self._pipelines[pipeline.arn] = pipeline
-            self._remember(token, pipeline.arn)
+            with self._tables.together():
+                self._pipelines[pipeline.arn] = pipeline
+                self._remember(token, pipeline.arn)
             return pipeline.arn
 
     def pipeline(self, arn: str) -> Pipeline:
@@ -104,10 +138,11 @@ class Store:
                     f"Pipeline {pipeline.name} cannot be deleted while it has running executions: "
                     + ", ".join(execution.request.arn for execution in running),
                 )
-            del self._pipelines[pipeline.arn]
-            for execution in executions:
-                del self._executions[execution.request.arn]
-            self._remember(token, pipeline.arn)
+            with self._tables.together():
+                del self._pipelines[pipeline.arn]
+                for execution in executions:
+                    del self._executions[execution.request.arn]
+                self._remember(token, pipeline.arn)
             return executions
 
     def add_execution(self, execution: PipelineExecution, token: ClientToken) -> PipelineExecution:
@@ -116,8 +151,10 @@ class Store:
             if (arn := self._recall(token)) and arn in self._executions:
                 return self._executions[arn]
             self.pipeline(execution.request.pipeline_arn)
-            self._executions[execution.request.arn] = execution
-            self._remember(token, execution.request.arn)
+            with self._tables.together():
+                self._executions[execution.request.arn] = execution
+                self._remember(token, execution.request.arn)
+            self._follow(execution)
             return execution
 
     def execution(self, arn: str) -> PipelineExecution:
@@ -131,8 +168,9 @@ class Store:
         with self._lock:
             self.execution(execution.request.arn)
             if self._recall(token) is None:
-                work()
-                self._remember(token, execution.request.arn)
+                with execution.changed, self._tables.together():
+                    work()
+                    self._remember(token, execution.request.arn)
 
     def executions(self, pipeline_arn: str) -> list[PipelineExecution]:
         """Return a pipeline's executions in the order of their start."""
@@ -151,3 +189,21 @@ class Store:
     def _remember(self, token: ClientToken, arn: str) -> None:
         if token.token:
             self._responses[token.operation, token.region, token.token] = (token.request, arn)
+
+
+def _definition_form(step_types: Mapping[str, StepType]) -> KeptForm:
+    """Return how definitions are kept: as their text, once each."""
+
+    @functools.lru_cache(maxsize=256)
+    def parsed(text: bytes, region: str) -> Definition:
+        try:
+            return parse(text.decode(), step_types, region)
+        except DefinitionError as error:
+            raise StateError(f"a pipeline definition is not accepted any more: {error}") from error
+
+    return KeptForm(
+        "Definition",
+        Definition,
+        lambda definition: (definition.text.encode(), definition.region),
+        lambda kept: parsed(*kept),
+    )

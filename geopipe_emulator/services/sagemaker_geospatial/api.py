@@ -34,7 +34,7 @@ class GeospatialService:
     def __init__(self, environment: Environment, now: Callable[[], datetime] = utc_now) -> None:
         self._environment = environment
         self._now = now
-        self._store = JobStore()
+        self._store = JobStore(environment.tables)
         self._engine = JobEngine(environment, self._store, now)
         handlers: Mapping[str, Handler] = {
             "StartVectorEnrichmentJob": self._start_job,
@@ -53,7 +53,8 @@ class GeospatialService:
         }
 
     def start(self) -> None:
-        """Do nothing: no thread is needed before a job starts."""
+        """Continue with the jobs that a state folder has."""
+        self._engine.resume()
 
     def stop(self) -> None:
         self._engine.close()

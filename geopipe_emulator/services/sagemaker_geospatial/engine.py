@@ -26,11 +26,8 @@ from geopipe_gazetteer.gazetteer import default_places
 from ...service import Environment
 from .addresses import AddressBook
 from .reverse_geocoding import Attributes, InputError, enrich
-from .store import EnrichmentFailure, EnrichmentJob, ExportStatus, JobStore, Status, WrongState
+from .store import KEPT_IN_MEMORY, EnrichmentFailure, EnrichmentJob, ExportStatus, JobStore, Status, WrongState
 from .transfer import S3AccessError, S3Uri, open_object, upload
-
-# A larger result goes to a file without a name, which ends with this process in any case.
-KEPT_IN_MEMORY = 1024 * 1024
 
 # How long the call that starts a job or an export waits for its end where it has no duration of its own. A small job
 # is then final when the caller first checks it; the next check would come seconds later.
@@ -73,6 +70,16 @@ class JobEngine:
     def start_job(self, job: EnrichmentJob) -> None:
         settings = self._environment.settings
         self._start(job, self._run_job, settings.job_initializing_seconds + settings.job_seconds)
+
+    def resume(self) -> None:
+        """Continue with the jobs of a state folder: run again from the input, export again, or end a stop."""
+        for job in self._store.all():
+            if job.status is Status.STOPPING:
+                self._end_stopped(job)
+            elif not job.is_terminal:
+                self._start(self._store.restart(job.arn), self._run_job, START_WAIT_SECONDS)
+            elif job.is_exporting:
+                self._start(job, self._run_export, START_WAIT_SECONDS)
 
     def start_export(self, job: EnrichmentJob) -> None:
         self._start(job, self._run_export, self._environment.settings.export_seconds)

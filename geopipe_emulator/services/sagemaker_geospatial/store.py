@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 from tempfile import SpooledTemporaryFile
 from typing import Any
+
+from ...state.records import KeptForm, RecordTables
+
+# A larger result goes to a file without a name, which ends with this process in any case.
+KEPT_IN_MEMORY = 1024 * 1024
 
 
 class Status(StrEnum):
@@ -100,14 +107,23 @@ class EnrichmentJob:
 class JobStore:
     """All jobs by ARN. Every change is one step under the lock, from the job as it is at that moment."""
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, EnrichmentJob] = {}
+    def __init__(self, tables: RecordTables | None = None) -> None:
+        self._jobs: dict[str, EnrichmentJob] = (tables or RecordTables()).open(
+            "geospatial job",
+            *(EnrichmentJob, EnrichmentFailure, Export, ExportStatus, Status),
+            forms=(KeptForm("result", SpooledTemporaryFile, _content, _file_of),),
+        )
         self._lock = threading.Lock()
 
     def all(self) -> list[EnrichmentJob]:
         """Return the jobs in the order of their start."""
         with self._lock:
             return list(self._jobs.values())
+
+    def restart(self, arn: str) -> EnrichmentJob:
+        """Return a job whose work ended with an earlier process to its first state."""
+        with self._lock:
+            return self._put(replace(self._get(arn), status=Status.INITIALIZING))
 
     def get(self, arn: str) -> EnrichmentJob:
         with self._lock:
@@ -177,3 +193,18 @@ class JobStore:
     def _put(self, job: EnrichmentJob) -> EnrichmentJob:
         self._jobs[job.arn] = job
         return job
+
+
+def _content(result: SpooledTemporaryFile[bytes]) -> bytes:
+    """Return a whole result. An export may read the same file, so its position must not move."""
+    result.flush()
+    file = result._file
+    if isinstance(file, io.BytesIO):
+        return file.getvalue()
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+
+
+def _file_of(content: bytes) -> SpooledTemporaryFile[bytes]:
+    result = SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115 - it lives as long as its job
+    result.write(content)
+    return result

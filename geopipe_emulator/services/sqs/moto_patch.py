@@ -47,7 +47,7 @@ class _QueueGate:
         self._condition.notify_all()
 
     def expect(self, moment: float, now: float) -> None:
-        """Wake the waiting threads at this monotonic time, when a message becomes visible."""
+        """Wake the waiting threads at this monotonic time, when a message becomes visible. The lock is held."""
         self._forget_past(now)
         heapq.heappush(self._moments, moment)
         self.notify()
@@ -128,6 +128,18 @@ class SqsPatch:
         with self._lock:
             for gate in self._gates.values():
                 gate.notify()
+
+    def restore(self, account_id: str) -> None:
+        """Wake receivers when the hidden messages of restored queues become visible."""
+        from moto.sqs.models import sqs_backends
+
+        offset = self._clock() - time.time()
+        queues = [(region, q) for region, backend in sqs_backends[account_id].items() for q in backend.queues.values()]
+        with self._lock:
+            for region, queue in queues:
+                for message in queue._messages:
+                    shown_at = max(message.visible_at, message.delayed_until) / 1000 + offset
+                    self._gate(region, queue.name).expect(shown_at, self._clock())
 
     def _gate(self, region: str, name: str) -> _QueueGate:
         return self._gates.setdefault((region, name), _QueueGate(self._lock))

@@ -46,7 +46,7 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
     is_recent = arguments.follow or arguments.since is not None
     if is_recent and arguments.execution:
         raise UsageError("--since and --follow show the lines of all executions.", "Leave out --execution.")
-    if is_recent and session.config.embedded:
+    if is_recent and session.config.forgets:
         raise UsageError("No function can have logged anything.", KEEP_AN_EMULATOR)
     with session.connect() as context:
         if is_recent:

@@ -117,6 +117,13 @@ class StepType(ABC):
     def open(self, task: Task) -> Activity:
         """Return the activity for `task`. This must not call another service yet."""
 
+    def resume(self, task: Task, metadata: Mapping[str, Any]) -> Activity | None:
+        """Return the activity of a step that an earlier process has begun; None if its result is lost.
+
+        `metadata` is what the step had published. The activity's `run` does only what was not done before.
+        """
+        return None
+
     def refusal(self, step: StepDefinition) -> str:
         """Return why no execution can run `step` here, although the service could; "" if one can."""
         return ""

@@ -12,7 +12,7 @@ import secrets
 import string
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ....protocol.errors import ServiceError
 from ....service import Environment, Handler, RequestContext
+from ....state.records import RecordTable
 from ..values import flatten
 from .base import SESSION, Activity, StepResult, StepType, Task
 
@@ -34,7 +35,10 @@ class CallbackStep(StepType):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._waiting: dict[str, _CallbackActivity] = {}
+        self._tokens: RecordTable[str, _CallbackToken] = environment.tables.open(
+            "callback token", _CallbackToken, _CallbackAnswer, StepResult
+        )
+        self._waiting = {token: _CallbackActivity(known, self._keep) for token, known in self._tokens.items()}
         self._lock = threading.Lock()
 
     def check(self, body: Mapping[str, Any], region: str) -> Iterator[str]:
@@ -43,17 +47,36 @@ class CallbackStep(StepType):
             yield f"SqsQueueUrl must be the URL of a queue or a reference to one, not {url!r}"
 
     def open(self, task: Task) -> Activity:
-        connect = partial(self._environment.client_as, task.role_arn, SESSION, "sqs", task.region)
         with self._lock:
             token = _new_token()
             while token in self._waiting:
                 token = _new_token()
-            self._waiting[token] = activity = _CallbackActivity(task, token, connect)
+            self._tokens[token] = known = _CallbackToken(token, task.execution_arn, task.region)
+            self._waiting[token] = activity = _CallbackActivity(known, self._keep)
+        activity.open(task, self._connect(task))
         return activity
+
+    def resume(self, task: Task, metadata: Mapping[str, Any]) -> Activity | None:
+        with self._lock:
+            activity = self._waiting.get(metadata.get(self.name, {}).get("CallbackToken", ""))
+        if activity is not None:
+            activity.open(task, self._connect(task))
+        return activity
+
+    def _connect(self, task: Task) -> Callable[[], Any]:
+        return partial(self._environment.client_as, task.role_arn, SESSION, "sqs", task.region)
+
+    def _keep(self, known: _CallbackToken) -> None:
+        with self._lock:
+            # The history of the execution may have been deleted.
+            if known.token in self._tokens:
+                self._tokens[known.token] = known
 
     def forget(self, execution_arn: str) -> None:
         with self._lock:
-            self._waiting = {t: a for t, a in self._waiting.items() if a.execution_arn != execution_arn}
+            forgotten = [t for t, known in self._tokens.items() if known.execution_arn == execution_arn]
+            for token in forgotten:
+                del self._tokens[token], self._waiting[token]
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -95,82 +118,117 @@ class _CallbackAnswer:
     request_token: str = ""
 
 
-class _CallbackActivity:
-    """One token: the step that waits for it, what was sent, and how it was answered. Sends without holding the lock.
+@dataclass(frozen=True)
+class _CallbackToken:
+    """One token: which of its messages were sent, and how it was answered."""
 
-    The token is known for as long as its execution is, so the answered activity keeps nothing of the running step.
+    token: str
+    execution_arn: str
+    region: str
+    sent: bool = False
+    stopping_sent: bool = False
+    answer: _CallbackAnswer | None = None
+
+
+class _CallbackActivity:
+    """A token and the step that waits for it. Sends without holding the lock.
+
+    The token of an earlier process has no task before its step is resumed. Answers are taken from the first moment.
     """
 
-    def __init__(self, task: Task, token: str, connect: Callable[[], Any]) -> None:
-        self.execution_arn = task.execution_arn
-        self.region = task.region
-        self._step = task.step.name
-        self._url = str(task.body["SqsQueueUrl"])
-        self._arguments = flatten(task.body.get("Arguments", {}))
-        self._publish, self._finish = task.publish, task.finish
-        self._token = token
-        self._connect = connect
-        self._lock = threading.Lock()
-        self._answer: _CallbackAnswer | None = None
-        self._sent = False
+    def __init__(self, known: _CallbackToken, keep: Callable[[_CallbackToken], None]) -> None:
+        self.execution_arn = known.execution_arn
+        self.region = known.region
+        self._known = known
+        self._keep = keep
+        self._task: Task | None = None
+        self._connect: Callable[[], Any] = lambda: None
+        self._lock = threading.RLock()
         self._stopping = False
 
+    def open(self, task: Task, connect: Callable[[], Any]) -> None:
+        with self._lock:
+            self._task, self._connect = task, connect
+
     def run(self) -> None:
-        self._publish({CallbackStep.name: {"CallbackToken": self._token, "SqsQueueUrl": self._url}})
+        task = self._opened()
+        url = str(task.body["SqsQueueUrl"])
+        with self._lock:
+            answer, was_sent = self._known.answer, self._known.sent
+        if not was_sent:
+            task.publish({CallbackStep.name: {"CallbackToken": self._known.token, "SqsQueueUrl": url}})
+        if answer is not None:
+            # It came before the step was resumed, or just before the end of the earlier process.
+            task.finish(answer.result)
+            return
         try:
-            self._send("Executing")
+            if not was_sent:
+                self._send(task, "Executing")
+                self._change(sent=True)
         except (ClientError, BotoCoreError) as error:
-            reason = f"Client Error: Failed to send message to SQS queue {self._url}: {error}"
+            reason = f"Client Error: Failed to send message to SQS queue {url}: {error}"
             self._finish_once(_CallbackAnswer(StepResult.failure(reason)))
             return
-        with self._lock:
-            self._sent = True
-            must_say_stopping = self._stopping and self._answer is None
-        if must_say_stopping:
-            self._send_stopping()
+        self._send_stopping()
 
     def stop(self) -> None:
         with self._lock:
             self._stopping = True
-            must_say_stopping = self._sent and self._answer is None
-        if must_say_stopping:
-            self._send_stopping()
+        self._send_stopping()
+
+    def _opened(self) -> Task:
+        if self._task is None:
+            raise RuntimeError("the callback step was not opened")
+        return self._task
+
+    def _change(self, **changes: Any) -> None:
+        with self._lock:
+            self._known = replace(self._known, **changes)
+            self._keep(self._known)
 
     def answer(self, answer: _CallbackAnswer) -> None:
         """Finish the step with the first answer, which may arrive before our own SendMessage has returned."""
         earlier = self._finish_once(answer)
         if earlier is not None and (not answer.request_token or earlier != answer):
-            raise ServiceError("ConflictException", f"Callback token {self._token} has already been answered.")
+            raise ServiceError("ConflictException", f"Callback token {self._known.token} has already been answered.")
 
     def _finish_once(self, answer: _CallbackAnswer) -> _CallbackAnswer | None:
         """Finish the step unless it was answered before; return that earlier answer."""
         with self._lock:
-            earlier, self._answer = self._answer, self._answer or answer
-        if earlier is None:
-            self._finish(answer.result)
-            self._publish = self._finish = _do_nothing
+            earlier, task = self._known.answer, self._task
+            if earlier is None:
+                self._change(answer=answer)
+            # The token is known for as long as its execution is; nothing of the answered step has to be.
+            self._task = None
+        if earlier is None and task is not None:
+            task.finish(answer.result)
         return earlier
 
     def _send_stopping(self) -> None:
+        """Send the second message, once, if the execution stops and the first one was sent."""
+        with self._lock:
+            known, task = self._known, self._task
+            if task is None or not self._stopping or not known.sent or known.stopping_sent or known.answer is not None:
+                return
+            # Set before the message is sent: `run` and `stop` may both be here.
+            self._known = replace(known, stopping_sent=True)
         try:
-            self._send("Stopping")
+            self._send(task, "Stopping")
+            self._change()
         except (ClientError, BotoCoreError) as error:
             # Never the token: any reader of the log could answer it.
-            where = (self._step, self.execution_arn, error)
+            where = (task.step.name, self.execution_arn, error)
             _LOG.warning("the Stopping message of callback %s of %s was not sent: %s", *where)
 
-    def _send(self, status: str) -> None:
+    def _send(self, task: Task, status: str) -> None:
         body = {
-            "token": self._token,
+            "token": self._known.token,
             "pipelineExecutionArn": self.execution_arn,
-            "arguments": self._arguments,
+            "arguments": flatten(task.body.get("Arguments", {})),
             "status": status,
         }
-        self._connect().send_message(QueueUrl=self._url, MessageBody=json.dumps(body))
-
-
-def _do_nothing(_: Any) -> None:
-    """Stand in for a step that no longer runs."""
+        url = str(task.body["SqsQueueUrl"])
+        self._connect().send_message(QueueUrl=url, MessageBody=json.dumps(body))
 
 
 def _new_token() -> str:

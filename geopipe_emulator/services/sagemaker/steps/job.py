@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ....protocol.models import service_model
 from ....service import Environment
+from ....state.records import RecordTable
 from ....step_answers import StepAnswer
 from ..objects import upload, write_object
 from ..paths import PathError, find, parse_path, put
@@ -63,7 +63,7 @@ class JobStep(StepType):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._answers = environment.settings.steps
-        self._failures: Counter[tuple[str, str]] = Counter()
+        self._failures: RecordTable[tuple[str, str], int] = environment.tables.open(f"{self.name} failures")
         self._running: weakref.WeakSet[ContainerActivity] = weakref.WeakSet()
         self._lock = threading.Lock()
 
@@ -141,7 +141,7 @@ class JobStep(StepType):
     def _fails_now(self, task: Task, answer: StepAnswer) -> bool:
         key = (task.execution_arn, task.step.name)
         with self._lock:
-            self._failures[key] += 1
+            self._failures[key] = self._failures.get(key, 0) + 1
             return answer.times is None or self._failures[key] <= answer.times
 
     def _succeed(self, task: Task, answer: StepAnswer) -> StepResult:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from typing import Any
 
 from ....service import Environment
+from ....state.records import RecordTable
 from .base import Task
 from .job import JobStep, arguments_of
 
@@ -27,7 +27,7 @@ class ModelStep(JobStep):
 
 
 class RegisterModelStep(JobStep):
-    """Creates the next version in a group of model packages. Versions count from 1 while the emulator runs."""
+    """Creates the next version in a group of model packages. Versions count from 1."""
 
     name = "RegisterModel"
     operation = "CreateModelPackage"
@@ -40,7 +40,7 @@ class RegisterModelStep(JobStep):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._versions: dict[str, int] = {}
-        self._latest: Counter[str] = Counter()
+        self._latest: RecordTable[str, int] = environment.tables.open("model package version")
         self._version_lock = threading.Lock()
 
     def job_name(self, task: Task) -> str:
@@ -51,7 +51,7 @@ class RegisterModelStep(JobStep):
         group = f"{task.region}/{arguments_of(task)['ModelPackageGroupName']}"
         with self._version_lock:
             if task.job_name not in self._versions:
-                self._latest[group] += 1
+                self._latest[group] = self._latest.get(group, 0) + 1
                 self._versions[task.job_name] = self._latest[group]
             return self._versions[task.job_name]
 
