@@ -28,6 +28,19 @@ class RequestContext:
     access_key_id: str = ""
 
 
+@dataclass(frozen=True)
+class CallerIdentity:
+    """Who makes a call, as GetCallerIdentity and error messages name it. `user_id` is AWS's unique id."""
+
+    arn: str
+    user_id: str
+
+
+def root_identity(context: RequestContext) -> CallerIdentity:
+    """Returns the identity of credentials that the emulator has not made itself: they may do everything."""
+    return CallerIdentity(f"arn:{context.partition}:iam::{context.account_id}:root", context.account_id)
+
+
 class Service(Protocol):
     """One emulated AWS service. `operations` maps AWS's operation names to the functions that run them."""
 
@@ -89,10 +102,12 @@ class Environment:
         endpoint_url: str,
         make_client: Callable[..., Any],
         permissions: Permissions = lambda role_arn, actions: "",
+        identify: Callable[[RequestContext], CallerIdentity] = root_identity,
     ) -> None:
         self.settings = settings
         self.endpoint_url = endpoint_url
         self.missing_permission = permissions
+        self.identify = identify
         self._make_client = make_client
         self._clients: dict[tuple[str, ...], Any] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}

@@ -23,6 +23,7 @@ from .names import FunctionName
 from .qualified import QualifiedStore
 from .store import FunctionStore
 from .tags import TagApi
+from .unset_features_api import UnsetFeaturesApi
 from .version_api import VersionApi
 from .versions import Versions
 
@@ -73,6 +74,7 @@ class FunctionsService:
             **EventInvokeConfigApi(environment, aliases, configs).operations,
             **self._mappings.operations,
             **TagApi(functions, mappings, clock).operations,
+            **UnsetFeaturesApi(functions, aliases).operations,
         }
 
     def resource_policy(

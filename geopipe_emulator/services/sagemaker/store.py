@@ -13,29 +13,39 @@ from datetime import datetime
 from typing import Any
 
 from ...protocol.errors import ServiceError
+from ...service import CallerIdentity
 from .definition import Definition
 from .execution import PipelineExecution
 
 
 @dataclass(frozen=True)
+class PipelineVersion:
+    """One version of a pipeline. Its definition never changes; its names and aliases can."""
+
+    definition: Definition
+    created: datetime
+    aliases: tuple[str, ...] = ()
+    display_name: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
 class Pipeline:
-    """The current state of a pipeline; an update replaces the whole object."""
+    """The current state of a pipeline; an update replaces the whole object. Versions count from 1."""
 
     arn: str
     name: str
     region: str
     role_arn: str
-    versions: tuple[Definition, ...]
+    versions: tuple[PipelineVersion, ...]
     created: datetime
     modified: datetime
+    created_by: CallerIdentity
+    modified_by: CallerIdentity
     display_name: str = ""
     description: str | None = None
     max_parallel: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def definition(self) -> Definition:
-        return self.versions[-1]
 
 
 @dataclass(frozen=True)
