@@ -21,7 +21,7 @@ from ..http.request import Environ, Request, Response, json_response
 from ..messages import warn
 from ..protocol.error_response import render_error
 from ..protocol.errors import ServiceError
-from ..protocol.models import unshared_model
+from ..protocol.models import find_model, unshared_model
 from ..protocol.request_metadata import claimed_operation, is_form
 from ..protocol.route import RestRouter
 from ..protocol.signature import CredentialScope, read_scope, redact
@@ -61,6 +61,7 @@ class Gateway:
         self._services: dict[str, Service] = {}
         self._wires: dict[str, WireProtocol] = {}
         self._s3_router: RestRouter | None = None
+        self._rest_routers: dict[str, RestRouter | None] = {}
         self._chain: Forward = moto.handle
 
     def install(self, services: Sequence[Service], authorizer: Authorizer, patches: Sequence[MotoPatch] = ()) -> None:
@@ -129,7 +130,7 @@ class Gateway:
             match = self._name_s3_operations().match(request)
             operation = match.operation.name if match else f"{request.method} {request.path}"
         else:
-            operation = claimed_operation(request)
+            operation = self._rest_operation(service, request) or claimed_operation(request)
         return Call(request, context, service, operation)
 
     def _render(self, request: Request, service: str, call: Call | None, failure: Exception) -> Response:
@@ -154,6 +155,18 @@ class Gateway:
         if self._s3_router is None:
             self._s3_router = RestRouter(unshared_model("s3"))
         return self._s3_router
+
+    def _rest_operation(self, service: str, request: Request) -> str:
+        """The operation of a REST service that only moto has; "" for other protocols and unknown services."""
+        if not claimed_operation(request).startswith(f"{request.method} "):
+            return ""
+        if service not in self._rest_routers:
+            model = find_model(service)
+            is_rest = model is not None and model.metadata["protocol"].startswith("rest-")
+            self._rest_routers[service] = RestRouter(model) if model is not None and is_rest else None
+        router = self._rest_routers[service]
+        match = router.match(request) if router else None
+        return match.operation.name if match else ""
 
     def warm_up(self) -> None:
         """Import and build what every run asks for first."""

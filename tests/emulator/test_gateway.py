@@ -127,6 +127,31 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
         ("sqs", "cancel_message_move_task", {"TaskHandle": "t"}, "CancelMessageMoveTask of sqs"),
         ("braket", "search_jobs", {"filters": []}, "of braket"),
         ("cloudformation", "list_stacks", {}, "ListStacks of cloudformation"),
+        (
+            "scheduler",
+            "create_schedule",
+            {
+                "Name": "s",
+                "ScheduleExpression": "rate(1 hour)",
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": {"Arn": "a", "RoleArn": "r"},
+            },
+            "CreateSchedule of scheduler",
+        ),
+        ("s3", "get_object_retention", {"Bucket": "some-bucket", "Key": "k"}, "GetObjectRetention of s3"),
+        # moto's own code fails over these requests.
+        (
+            "sagemaker",
+            "create_feature_group",
+            {
+                "FeatureGroupName": "f",
+                "RecordIdentifierFeatureName": "r",
+                "EventTimeFeatureName": "e",
+                "FeatureDefinitions": [{"FeatureName": "r", "FeatureType": "String"}],
+            },
+            "CreateFeatureGroup of sagemaker with these parameters",
+        ),
+        ("iam", "list_roles", {"Marker": "no marker"}, "ListRoles of iam with these parameters"),
         ("sns", "subscribe", {"TopicArn": "arn:aws:sns:us-west-2:1:t", "Protocol": "sqs"}, "Subscribe of sns"),
         ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "i", "Arn": "a"}]}, "PutTargets of events"),
         (

@@ -33,6 +33,8 @@ _MISTAKEN = (
     "DirectoryBuckets",
     "RenameObject",
     "UpdateObjectEncryption",
+    "GetObjectRetention",
+    "Torrent",
 )
 
 _DEFAULT_ENCRYPTION = {
