@@ -24,6 +24,8 @@ PYTHON = "client-python"
 NODE = "client-node"
 PIPELINE = "client-pipeline"
 MARKER = "marker.txt"
+# SageMaker refuses an empty value of a parameter.
+NOTHING = "nothing"
 
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}"
@@ -60,9 +62,9 @@ _ACTIONS = [
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": _ACTIONS, "Resource": "*"}]}
 
 # What each execution is started with, and how it ends.
-SUCCESS = {"Needs": "", "Hold": "no"}
+SUCCESS = {"Needs": NOTHING, "Hold": "no"}
 RETRY = {"Needs": MARKER, "Hold": "no"}
-STOP = {"Needs": "", "Hold": "yes"}
+STOP = {"Needs": NOTHING, "Hold": "yes"}
 
 
 def definition(queue_url: str) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def definition(queue_url: str) -> dict[str, Any]:
     return {
         "Version": "2020-12-01",
         "Parameters": [
-            {"Name": "Needs", "Type": "String", "DefaultValue": ""},
+            {"Name": "Needs", "Type": "String", "DefaultValue": NOTHING},
             {"Name": "Hold", "Type": "String", "DefaultValue": "no"},
         ],
         "Steps": [

@@ -71,10 +71,10 @@ def create() -> str:
 
 
 def start(parameters: dict[str, str]) -> str:
-    values = [f"Name={name},Value={value}" for name, value in parameters.items() if value]
+    values = [f"Name={name},Value={value}" for name, value in parameters.items()]
     started = aws(
         *("sagemaker", "start-pipeline-execution", "--pipeline-name", scenario.PIPELINE),
-        *(("--pipeline-parameters", *values) if values else ()),
+        *("--pipeline-parameters", *values),
     )
     return started["PipelineExecutionArn"]
 

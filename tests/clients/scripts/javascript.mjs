@@ -72,11 +72,7 @@ async function create() {
 
 async function start(values) {
   const PipelineParameters = Object.entries(values).map(([Name, Value]) => ({ Name, Value }));
-  const started = await sagemaker.startPipelineExecution({
-    PipelineName: scenario.pipeline,
-    // The service refuses an empty value, so the default stands in for it.
-    PipelineParameters: PipelineParameters.filter(({ Value }) => Value),
-  });
+  const started = await sagemaker.startPipelineExecution({ PipelineName: scenario.pipeline, PipelineParameters });
   return started.PipelineExecutionArn;
 }
 

@@ -47,7 +47,7 @@ def create_surroundings() -> tuple[str, str]:
 
 def pipeline_of(queue_url: str, role: str, session: Any) -> Pipeline:
     """The pipeline in the SDK's own words. The SDK creates both functions: one from a script, one from a zip."""
-    needs = ParameterString(name="Needs", default_value="")
+    needs = ParameterString(name="Needs", default_value=scenario.NOTHING)
     hold = ParameterString(name="Hold", default_value="no")
     common = {"execution_role_arn": role, "session": session, "timeout": scenario.FUNCTION_SECONDS}
     node = Lambda(
