@@ -126,6 +126,7 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
         ("iam", "list_organizations_features", {}, "ListOrganizationsFeatures of iam"),
         ("sqs", "cancel_message_move_task", {"TaskHandle": "t"}, "CancelMessageMoveTask of sqs"),
         ("braket", "search_jobs", {"filters": []}, "of braket"),
+        ("translate", "list_terminologies", {}, "ListTerminologies of translate"),
         ("cloudformation", "list_stacks", {}, "ListStacks of cloudformation"),
         (
             "scheduler",
@@ -175,7 +176,12 @@ def test_other_operations_of_a_shared_service_go_to_moto(endpoint: Emulator) -> 
     ],
 )
 def test_what_the_emulator_lacks_is_501_by_name(
-    endpoint: Emulator, service: str, method: str, arguments: dict[str, Any], named: str
+    endpoint: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    service: str,
+    method: str,
+    arguments: dict[str, Any],
+    named: str,
 ) -> None:
     client = endpoint.client(service)
     with pytest.raises(ClientError) as caught:
@@ -183,6 +189,7 @@ def test_what_the_emulator_lacks_is_501_by_name(
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
     assert caught.value.response["Error"]["Code"] == "NotImplemented"
     assert named in caught.value.response["Error"]["Message"]
+    assert capsys.readouterr().out == "", "a program reads the URL from standard output, and then nothing"
 
 
 def raw(endpoint: Emulator, method: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str, bytes]:

@@ -115,8 +115,16 @@ class MotoHandler:
         if host is None:
             return True
         if host not in self._known:
-            self._known[host] = self._app.get_backend_for_host(host) is not None
+            self._known[host] = self._has_backend(host)
         return self._known[host]
+
+    def _has_backend(self, host: str) -> bool:
+        """What moto's `get_backend_for_host` says, without its message: standard output has only the URL."""
+        from moto.backends import list_of_moto_modules
+
+        patterns = self._app.backend_url_patterns
+        is_named = host == "moto_api" or host in list_of_moto_modules()
+        return is_named or any(pattern.match(f"http://{host}") for _, pattern in patterns)
 
     def warm_up(self) -> None:
         """Ask each usual service one harmless question, so that the first client does not wait for imports."""
