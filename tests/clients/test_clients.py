@@ -1,4 +1,4 @@
-"""The scenario of `scenario.py` with AWS's own command line and SDKs, and with Terraform, against a standing emulator.
+"""The scenario of `tests/support/clients` with AWS's command line and SDKs, and with Terraform.
 
 Each client has an emulator of its own that holds roles to their policies, and must leave the account empty.
 """
@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from geopipe_emulator.process import Emulator
-from tests.clients import scenario
-from tests.clients.install import JAVASCRIPT_CLIENT, environment
+from tests.support.clients import scenario
+from tests.support.clients.install import JAVASCRIPT_CLIENT, environment
 
-HERE = Path(__file__).parent
+CLIENTS = Path(scenario.__file__).parent
 SECONDS = 900
 # A folder that mirrors registry.terraform.io. Without it, Terraform's own configuration says where providers are.
 PROVIDERS = "TERRAFORM_PROVIDERS"
@@ -90,7 +90,7 @@ def need_node() -> str:
 def test_aws_cli_1(emulator: Emulator, inputs: Path) -> None:
     need_node()
     programs = environment("aws-cli-1") / "bin"
-    script = HERE / "scripts" / "aws_cli.py"
+    script = CLIENTS / "aws_cli.py"
     check(run([str(programs / "python"), str(script), str(inputs), str(programs / "aws")], emulator, inputs), emulator)
 
 
@@ -98,14 +98,14 @@ def test_aws_cli_1(emulator: Emulator, inputs: Path) -> None:
 def test_sagemaker_sdk(emulator: Emulator, inputs: Path, version: str) -> None:
     need_node()
     python = environment(f"sagemaker-sdk-{version}") / "bin" / "python"
-    check(run([str(python), str(HERE / "scripts" / "sagemaker_sdk.py"), str(inputs)], emulator, inputs), emulator)
+    check(run([str(python), str(CLIENTS / "sagemaker_sdk.py"), str(inputs)], emulator, inputs), emulator)
 
 
 def test_javascript_sdk_3(emulator: Emulator, inputs: Path) -> None:
     node = need_node()
     names = inputs / "scenario.json"
     names.write_text(json.dumps(names_for_javascript()), encoding="utf-8")
-    command = [node, str(HERE / "scripts" / "javascript.mjs"), str(inputs), str(names)]
+    command = [node, str(CLIENTS / "javascript.mjs"), str(inputs), str(names)]
     check(run(command, emulator, inputs, CLIENT_PACKAGES=str(environment(JAVASCRIPT_CLIENT))), emulator)
 
 
@@ -139,7 +139,7 @@ def test_terraform(emulator: Emulator, inputs: Path) -> None:
     need_node()
     if shutil.which("terraform") is None:
         pytest.skip("TERRAFORM IS NOT TESTED: terraform is not on the PATH")
-    shutil.copy(HERE / "terraform" / "main.tf", inputs)
+    shutil.copy(CLIENTS / "main.tf", inputs)
     settings = terraform_settings(inputs)
 
     def terraform(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,6 @@
 """Installs AWS clients that others have written, each into an environment of its own below `build/clients`.
 
-    python -m tests.clients.install
+    python -m tests.support.clients.install
 
 It needs PyPI and the npm registry. What is there already stays, unless its requirements here have changed. AWS CLI 2 is
 missing: AWS publishes it as an installer, and not on PyPI.
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "clients"
+FOLDER = Path(__file__).resolve().parents[3] / "build" / "clients"
 
 # By the name of the environment. Versions are the newest ones of a major version, as users have them.
 PYTHON_CLIENTS = {

@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import scenario
 
 FOLDER, AWS = Path(sys.argv[1]), sys.argv[2]

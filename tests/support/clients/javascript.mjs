@@ -1,5 +1,5 @@
 // The scenario with the AWS SDK for JavaScript, version 3: `node javascript.mjs FOLDER SCENARIO` in the environment of an
-// endpoint. SCENARIO is a file with the names that tests/clients/scenario.py has.
+// endpoint. SCENARIO is a file with the names that scenario.py has.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
