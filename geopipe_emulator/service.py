@@ -30,6 +30,19 @@ class RequestContext:
     access_key_id: str = ""
 
 
+@dataclass(frozen=True)
+class CallerIdentity:
+    """Who makes a call, as GetCallerIdentity and error messages name it. `user_id` is AWS's unique id."""
+
+    arn: str
+    user_id: str
+
+
+def root_identity(context: RequestContext) -> CallerIdentity:
+    """Returns the identity of credentials that the emulator has not made itself: they may do everything."""
+    return CallerIdentity(f"arn:{context.partition}:iam::{context.account_id}:root", context.account_id)
+
+
 class Service(Protocol):
     """One emulated AWS service. `operations` maps AWS's operation names to the functions that run them."""
 
@@ -121,6 +134,7 @@ class Environment:
         make_client: Callable[..., Any],
         permissions: Permissions = lambda role_arn, actions: "",
         tables: RecordTables | None = None,
+        identify: Callable[[RequestContext], CallerIdentity] = root_identity,
     ) -> None:
         self.settings = settings
         # Where services keep their records: in memory, or in the state folder as well.
@@ -131,6 +145,7 @@ class Environment:
         """Reports an event to EventBridge, which sets this. It neither waits nor raises."""
         self.resume_schedules: Callable[[], None] = lambda: None
         """Runs the schedules that the account has already. EventBridge sets this."""
+        self.identify = identify
         self._make_client = make_client
         self._clients: dict[tuple[str, ...], Any] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}

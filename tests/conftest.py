@@ -14,7 +14,7 @@ from tests.support import no_network
 _GUARD = pytest.StashKey[str]()
 _TESTS = Path(__file__).parent
 # In these folders every test may start processes.
-_PROCESS_FOLDERS = {"bench", "browser", "e2e", "emulator", "kinds", "meta", "robustness"}
+_PROCESS_FOLDERS = {"bench", "browser", "clients", "e2e", "emulator", "kinds", "meta", "robustness"}
 _PROCESS_EVENTS = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
 _test_without_processes: list[str] = []
 

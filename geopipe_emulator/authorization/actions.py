@@ -111,11 +111,14 @@ def _function(call: CallToAuthorize) -> Iterator[RequiredPermission]:
 
 
 def _pipeline(call: CallToAuthorize) -> Iterator[RequiredPermission]:
-    name, execution = call.text("PipelineName"), call.text("PipelineExecutionArn")
+    name = call.text("PipelineName")
     if name.startswith("arn:"):
         resource = name
+    elif name:
+        resource = call.arn(f"pipeline/{name}")
     else:
-        resource = call.arn(f"pipeline/{name}") if name else execution or call.text("ResourceArn") or "*"
+        arns = (call.text(member) for member in ("PipelineExecutionArn", "PipelineArn", "ResourceArn"))
+        resource = next(filter(None, arns), "*")
     yield RequiredPermission(f"sagemaker:{call.operation}", resource)
 
 

@@ -1,10 +1,10 @@
-"""Who makes a call: the session that an access key belongs to, and the names that a policy may call the caller by."""
+"""Who makes a call: the session or user that an access key belongs to, and the names that policies have for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..service import RequestContext
+from ..service import CallerIdentity, RequestContext, root_identity
 
 # The access keys of sessions begin with this.
 _TEMPORARY = "ASIA"
@@ -18,6 +18,7 @@ class RoleSession:
     """As error messages name it: arn:aws:sts::…:assumed-role/role/session."""
     role_arn: str
     session_policy: str = ""
+    user_id: str = ""
 
 
 def find_role_session(context: RequestContext) -> RoleSession | None:
@@ -28,7 +29,9 @@ def find_role_session(context: RequestContext) -> RoleSession | None:
 
     sessions = sts_backends[context.account_id][context.partition]
     session = sessions.get_assumed_role_from_access_key(context.access_key_id)
-    return None if session is None else RoleSession(session.arn, session.role_arn, session.policy or "")
+    if session is None:
+        return None
+    return RoleSession(session.arn, session.role_arn, session.policy or "", session.user_id)
 
 
 def principals_of(context: RequestContext) -> frozenset[str]:
@@ -38,3 +41,14 @@ def principals_of(context: RequestContext) -> frozenset[str]:
     names = {context.account_id, f"arn:{context.partition}:iam::{context.account_id}:root"}
     session = find_role_session(context)
     return frozenset(names | ({session.arn, session.role_arn} if session else set()))
+
+
+def identify(context: RequestContext) -> CallerIdentity:
+    """The session, the IAM user whose access key it is, or the account's root for all other access keys."""
+    session = find_role_session(context)
+    if session is not None:
+        return CallerIdentity(session.arn, session.user_id)
+    from moto.iam.models import iam_backends
+
+    user = iam_backends[context.account_id][context.partition].get_user_from_access_key_id(context.access_key_id)
+    return root_identity(context) if user is None else CallerIdentity(user.arn, user.id)

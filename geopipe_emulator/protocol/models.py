@@ -48,8 +48,15 @@ def has_operation(service: str, operation: str) -> bool | None:
 
     None where requests name none, as in REST protocols, and where botocore has no model under the signing name.
     """
+    model = find_model(service)
+    if model is None or model.metadata["protocol"].startswith("rest-"):
+        return None
+    return operation in model.operation_names
+
+
+def find_model(service: str) -> ServiceModel | None:
+    """Returns the model of the service with this signing name; None where botocore has none under that name."""
     try:
-        model = service_model(service)
+        return service_model(service)
     except UnknownServiceError:
         return None
-    return None if model.metadata["protocol"].startswith("rest-") else operation in model.operation_names

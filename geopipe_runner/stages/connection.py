@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -15,7 +16,7 @@ from ..aws.clock import Interrupted, StoppableClock
 from ..aws.dependencies import install, platform_of
 from ..aws.endpoint import Endpoint, answered_steps, open_endpoint
 from ..aws.errors import translated
-from ..config.model import FunctionConfig
+from ..config.model import Config, FunctionConfig
 from ..context import Context, State
 from ..errors import (
     ConfigError,
@@ -98,8 +99,16 @@ def _build_packages(session: Session) -> tuple[dict[str, Package], tuple[str, ..
                 what = f"the zip of function {function.name} has {len(packages[key].content):,} bytes"
                 valid = "set bucket.name: Lambda takes more than 50 MB only from a bucket"
                 raise ConfigError([session.config.problem(("bucket", "name"), what, valid)])
-            notes |= dict.fromkeys(note)
+            notes |= dict.fromkeys((*note, *runtime_notes(session.config, function)))
     return packages, tuple(notes)
+
+
+def runtime_notes(config: Config, function: FunctionConfig) -> tuple[str, ...]:
+    """Say that an emulator of our own runs a function on another Python: on the one that runs this program."""
+    host = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not config.embedded or function.runtime == f"python{host}":
+        return ()
+    return (f"Functions with the runtime {function.runtime} run on this machine's Python {host}.",)
 
 
 def _build_package(session: Session, function: FunctionConfig) -> tuple[Package, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -161,6 +161,38 @@ def test_the_simulator_knows_the_policies_of_a_role(iam: Any) -> None:
     assert simulate(["sqs:SendMessage"], ContextEntries=[entry]) == {("sqs:SendMessage", "*"): "allowed"}
     with pytest.raises(ClientError, match="NoSuchEntity"):
         iam.simulate_principal_policy(PolicySourceArn=f"{role}-other", ActionNames=["iam:GetRole"])
+
+
+def test_a_caller_has_one_name_everywhere(endpoint: Emulator, iam: Any, sts: Any) -> None:
+    def client_of(service: str, credentials: Mapping[str, str]) -> Any:
+        return endpoint.session.client(
+            service,
+            region_name="us-west-2",
+            endpoint_url=endpoint.url,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials.get("SessionToken"),
+        )
+
+    iam.create_role(RoleName="Named", AssumeRolePolicyDocument=trust({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}))
+    role = iam.get_role(RoleName="Named")["Role"]
+    user = iam.create_user(UserName="anna")["User"]
+    callers = {
+        (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT): {"AccessKeyId": "AKIAANY", "SecretAccessKey": "any"},
+        (user["Arn"], user["UserId"]): iam.create_access_key(UserName="anna")["AccessKey"],
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/Named/me", f"{role['RoleId']}:me"): sts.assume_role(
+            RoleArn=role["Arn"], RoleSessionName="me"
+        )["Credentials"],
+    }
+    missing = f"arn:aws:iam::{ACCOUNT}:role/Missing"
+    for (arn, user_id), credentials in callers.items():
+        client = client_of("sts", credentials)
+        identity = client.get_caller_identity()
+        assert (identity["Arn"], identity["UserId"], identity["Account"]) == (arn, user_id, ACCOUNT)
+        with pytest.raises(ClientError) as caught:
+            client.assume_role(RoleArn=missing, RoleSessionName="no")
+        text = f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {missing}"
+        assert caught.value.response["Error"]["Message"] == text
 
 
 def test_a_role_is_taken_out_of_an_instance_profile_once(iam: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -223,6 +224,39 @@ def test_functions_are_listed_in_pages(account: Functions) -> None:
     listed = [function["FunctionName"] for shown in pages for function in shown["Functions"]]
     assert names <= set(listed)
     assert len(listed) == len(set(listed))
+
+
+def test_a_list_leaves_out_what_only_one_function_s_description_has(account: Functions) -> None:
+    name = account.function()
+    described = account.lambda_.get_function_configuration(FunctionName=name)
+    assert re.fullmatch(
+        rf"arn:aws:lambda:{REGION}::runtime:[0-9a-f]{{64}}", described["RuntimeVersionConfig"]["RuntimeVersionArn"]
+    )
+    pages = account.lambda_.get_paginator("list_functions").paginate()
+    (listed,) = (entry for shown in pages for entry in shown["Functions"] if entry["FunctionName"] == name)
+    left_out = {"State", "LastUpdateStatus", "RuntimeVersionConfig", "ResponseMetadata"}
+    assert {key: value for key, value in described.items() if key not in left_out} == listed
+
+
+def test_what_no_function_has_is_answered_as_on_aws(account: Functions) -> None:
+    lambda_, name = account.lambda_, account.function(Environment={"Variables": {}}, Publish=True)
+    assert lambda_.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Terminate"
+    assert lambda_.put_function_recursion_config(FunctionName=name, RecursiveLoop="Terminate")
+    refusal = refused(lambda_.put_function_recursion_config, FunctionName=name, RecursiveLoop="Allow")
+    assert refusal[:2] == (400, "InvalidParameterValueException")
+    managed = lambda_.put_runtime_management_config(FunctionName=name, UpdateRuntimeOn="Auto")
+    assert managed["FunctionArn"] == arn_of(name)
+    refusal = refused(lambda_.put_runtime_management_config, FunctionName=name, UpdateRuntimeOn="FunctionUpdate")
+    assert refusal[:2] == (400, "InvalidParameterValueException")
+    refusal = refused(lambda_.get_provisioned_concurrency_config, FunctionName=name, Qualifier="1")
+    assert refusal[:2] == (404, "ProvisionedConcurrencyConfigNotFoundException")
+    assert lambda_.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"] == []
+    assert lambda_.list_code_signing_configs()["CodeSigningConfigs"] == []
+    assert lambda_.delete_function_code_signing_config(FunctionName=name)
+    usage = lambda_.get_account_settings()["AccountUsage"]
+    assert usage["FunctionCount"] >= 1 and usage["TotalCodeSize"] >= 2 * len(zipped(app=ECHO))
+    for read in (lambda_.get_function_recursion_config, lambda_.list_provisioned_concurrency_configs):
+        assert refused(read, FunctionName="no-such-function")[:2] == (404, "ResourceNotFoundException")
 
 
 def test_the_code_can_be_fetched_from_its_location(account: Functions) -> None:

@@ -256,6 +256,8 @@ def test_the_log_reads_as_on_aws_and_soon(account: Functions) -> None:
     init, start, printed, record, unended, end, report = account.log_lines(name)
     request_id = start.split()[2]
     assert init.startswith("INIT_START Runtime Version: python:3.12")
+    described = account.lambda_.get_function_configuration(FunctionName=name)
+    assert init.endswith(f"Runtime Version ARN: {described['RuntimeVersionConfig']['RuntimeVersionArn']}\n")
     assert start == f"START RequestId: {request_id} Version: $LATEST\n"
     assert (printed, unended) == ("printed\n", "é")
     assert re.fullmatch(rf"\[INFO\]\t[\d:.TZ-]+\t{request_id}\ttwo\nlines\n", record)

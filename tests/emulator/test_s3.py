@@ -100,6 +100,22 @@ def test_versions_keep_a_bucket_until_they_are_gone(s3: Any) -> None:
     assert refusal(s3.head_bucket, Bucket=bucket) == ("404", 404)
 
 
+def test_a_bucket_that_kept_versions_once_is_emptied(s3: Any) -> None:
+    """As Terraform does before it deletes a bucket: it suspends versions first."""
+    bucket = new_bucket(s3, "suspended")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"one", b"two"):
+        s3.put_object(Bucket=bucket, Key="a", Body=body)
+    s3.delete_object(Bucket=bucket, Key="a")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    listed = s3.list_object_versions(Bucket=bucket)
+    versions = [*listed["Versions"], *listed["DeleteMarkers"]]
+    assert len(versions) == 3
+    named = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+    assert "Errors" not in s3.delete_objects(Bucket=bucket, Delete={"Objects": named})
+    s3.delete_bucket(Bucket=bucket)
+
+
 def test_presigned_urls_work_without_a_header(s3: Any) -> None:
     bucket = new_bucket(s3, "presigned-here")
     s3.put_object(Bucket=bucket, Key="k", Body=b"content")

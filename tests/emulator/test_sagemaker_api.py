@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geopipe_emulator.protocol.errors import ServiceError
-from geopipe_emulator.service import FallThrough, RequestContext
+from geopipe_emulator.service import CallerIdentity, FallThrough, RequestContext
 from tests.support.pipelines import (
     ACCOUNT,
     FUNCTION,
@@ -161,6 +161,102 @@ def test_update_makes_a_version_and_leaves_runs_alone(world: PipelinesWorld) -> 
     assert world.statuses(arn) == {"a": "Succeeded"}
 
 
+def test_versions_have_aliases_names_and_runs(world: PipelinesWorld) -> None:
+    def version(**request: Any) -> dict[str, Any]:
+        return world.call("DescribePipeline", PipelineName="Pipe", **request)
+
+    def update(number: int, **request: Any) -> dict[str, Any]:
+        return world.call("UpdatePipelineVersion", PipelineArn=arn, PipelineVersionId=number, **request)
+
+    def aliases(number: int, **operations: list[str]) -> dict[str, Any]:
+        return update(number, PipelineVersionAliasOperations=operations)
+
+    world.functions.functions.update({"a": lambda payload: {}, "b": lambda payload: {}})
+    arn = world.create(function("a"), PipelineVersionAliases=["prod", "first"])
+    first, second = version()["PipelineDefinition"], creation(function("b"))["PipelineDefinition"]
+    same = world.call("UpdatePipeline", PipelineName="Pipe", PipelineDefinition=first)
+    assert same["PipelineVersionId"] == 1, "the same definition makes no version"
+    world.call("UpdatePipeline", PipelineName="Pipe", PipelineDefinition=second, PipelineVersionAliases=["canary"])
+    assert version()["PipelineDefinition"] == version(PipelineVersionAlias="canary")["PipelineDefinition"] == second
+    assert version(PipelineVersionAlias="prod")["PipelineVersionAliases"] == ["prod", "first"]
+    assert version(PipelineVersionId=1)["PipelineDefinition"] == first
+
+    assert "Remove it there first" in refused("ConflictException", lambda: aliases(2, Add=["prod"]))
+    refused("ResourceNotFound", lambda: aliases(2, Remove=["prod"]))
+    runs = {number: world.start(PipelineVersionAlias=alias) for number, alias in ((1, "prod"), (2, "canary"))}
+    for number, run in runs.items():
+        ended = world.ended(run)
+        assert (ended["PipelineVersionId"], list(world.statuses(run))) == (number, ["a" if number == 1 else "b"])
+    assert world.ended(world.start(PipelineVersionId=1))["PipelineVersionAliases"] == ["prod", "first"]
+    listed = world.call("ListPipelineExecutions", PipelineName="Pipe", PipelineVersionAlias="canary")
+    (summary,) = listed["PipelineExecutionSummaries"]
+    assert (summary["PipelineExecutionArn"], summary["PipelineVersionAliases"]) == (runs[2], ["canary"])
+
+    aliases(1, Remove=["prod"])
+    assert aliases(2, Add=["prod"]) == {"PipelineArn": arn, "PipelineVersionId": 2}
+    update(1, PipelineVersionDisplayName="old", PipelineVersionDescription="the first one")
+    newest, oldest = world.call("ListPipelineVersions", PipelineName="Pipe")["PipelineVersionSummaries"]
+    assert (newest["PipelineVersionId"], newest["PipelineVersionAliases"]) == (2, ["canary", "prod"])
+    assert newest["LastExecutionPipelineExecutionArn"] == runs[2]
+    assert oldest["CreationTime"] < newest["CreationTime"] and "PipelineVersionDisplayName" not in newest
+    assert (oldest["PipelineVersionDisplayName"], oldest["PipelineVersionDescription"]) == ("old", "the first one")
+    page = world.call("ListPipelineVersions", PipelineName="Pipe", SortOrder="Ascending", MaxResults=1)
+    assert page["PipelineVersionSummaries"] == [oldest]
+    rest = world.call("ListPipelineVersions", PipelineName="Pipe", SortOrder="Ascending", NextToken=page["NextToken"])
+    assert rest == {"PipelineVersionSummaries": [newest]}
+
+
+def test_aliases_that_no_version_can_have(world: PipelinesWorld) -> None:
+    arn = world.create()
+
+    def add(*aliases: str) -> dict[str, Any]:
+        operations = {"Add": list(aliases)}
+        return world.call(
+            "UpdatePipelineVersion", PipelineArn=arn, PipelineVersionId=1, PipelineVersionAliasOperations=operations
+        )
+
+    def create_with(alias: str) -> str:
+        return world.create(name="Pipe2", PipelineVersionAliases=[alias])
+
+    assert "numbers only" in refused("ValidationException", lambda: add("12"))
+    assert "at most 10" in refused("ValidationException", lambda: add(*"abcdefghijk"))
+    assert "numbers only" in refused("ValidationException", lambda: create_with("1"))
+    message = refused(
+        "ValidationException", lambda: world.call("UpdatePipeline", PipelineName="Pipe", PipelineVersionAliases=["a"])
+    )
+    assert "changes the pipeline definition" in message
+    add("a")
+    both = {"PipelineVersionId": 1, "PipelineVersionAlias": "a"}
+    for operation in ("DescribePipeline", "StartPipelineExecution"):
+        unknown = {"PipelineName": "Pipe", "PipelineVersionAlias": "b"}
+        refused("ResourceNotFound", lambda o=operation, r=unknown: world.call(o, **r))
+        refused("ValidationException", lambda o=operation: world.call(o, PipelineName="Pipe", **both))
+    assert world.call("DescribePipeline", PipelineName="Pipe")["PipelineVersionAliases"] == ["a"]
+
+
+def test_who_made_and_changed_a_pipeline_and_its_runs(world: PipelinesWorld) -> None:
+    names = iter("abcdefgh")
+
+    def identify(context: RequestContext) -> CallerIdentity:
+        name = next(names)
+        return CallerIdentity(f"arn:aws:iam::{ACCOUNT}:user/{name}", f"AIDA{name}")
+
+    def people_of(operation: str, **request: Any) -> str:
+        described = world.call(operation, **request)
+        identities = [described[member]["IamIdentity"] for member in ("CreatedBy", "LastModifiedBy")]
+        assert all(identity["Arn"][-1] == identity["PrincipalId"][-1] for identity in identities)
+        return "".join(identity["PrincipalId"][-1] for identity in identities)
+
+    world.environment.identify = identify
+    world.create(callback("wait"))
+    assert people_of("DescribePipeline", PipelineName="Pipe") == "aa"
+    world.call("UpdatePipeline", PipelineName="Pipe", PipelineDescription="new")
+    assert people_of("DescribePipeline", PipelineName="Pipe") == "ab"
+    run = world.start()
+    world.call("StopPipelineExecution", PipelineExecutionArn=run)
+    assert people_of("DescribePipelineExecution", PipelineExecutionArn=run) == "cd"
+
+
 def test_a_bad_update_changes_nothing(world: PipelinesWorld) -> None:
     world.create()
     refused("ValidationException", lambda: world.call("UpdatePipeline", PipelineName="Pipe", PipelineDefinition="{}"))
@@ -188,6 +284,11 @@ def test_delete_is_refused_while_something_runs(world: PipelinesWorld) -> None:
     [
         ("DescribePipeline", {"PipelineName": "none"}),
         ("UpdatePipeline", {"PipelineName": "none"}),
+        ("ListPipelineVersions", {"PipelineName": "none"}),
+        (
+            "UpdatePipelineVersion",
+            {"PipelineArn": f"arn:aws:sagemaker:us-west-2:{ACCOUNT}:pipeline/none", "PipelineVersionId": 1},
+        ),
         ("DeletePipeline", {"PipelineName": "none"}),
         ("StartPipelineExecution", {"PipelineName": "none"}),
         ("ListPipelineExecutions", {"PipelineName": "none"}),

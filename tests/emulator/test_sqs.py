@@ -48,6 +48,11 @@ def test_attributes_read_back_as_set_at_every_scale(sqs: Any) -> None:
     assert attributes["SqsManagedSseEnabled"] == "true"
     assert attributes["CreatedTimestamp"].isdigit()
     assert attributes["QueueArn"] == f"arn:aws:sqs:us-west-2:{ACCOUNT}:attributes"
+    # Terraform compares the policy as text.
+    redrive = f'{{"deadLetterTargetArn":"{attributes["QueueArn"]}","maxReceiveCount":3}}'
+    spaced = redrive.replace(":3", ": 3").replace(",", ", ")
+    url = sqs.create_queue(QueueName="redriving", Attributes={"RedrivePolicy": spaced})["QueueUrl"]
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["RedrivePolicy"] == redrive
 
 
 def test_creating_again_keeps_queue_and_tags(sqs: Any) -> None:

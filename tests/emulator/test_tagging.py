@@ -310,11 +310,50 @@ def test_what_contradicts_itself_is_refused(world: TaggingWorld, request_: dict[
     assert refusal(world, **request_) == "InvalidParameterException"
 
 
-def test_other_operations_are_refused_by_name(world: TaggingWorld) -> None:
-    with pytest.raises(ClientError, match="does not answer TagResources of tagging") as refused:
-        world.tagging.tag_resources(ResourceARNList=[arn("sqs", "ours")], Tags={"a": "b"})
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+def test_resources_of_every_type_are_tagged_and_untagged(world: TaggingWorld) -> None:
+    everything = world.everything
+    untagged = arn("sqs", "untagged"), "arn:aws:s3:::tagging-untagged"
+    arns = [*everything, *untagged]
+    assert (
+        world.tagging.tag_resources(ResourceARNList=arns, Tags={"new": "yes", "team": "b"})["FailedResourcesMap"] == {}
+    )
+    before = {**everything, **{name: {} for name in untagged}}
+    assert world.found() == {name: {**tags, "new": "yes", "team": "b"} for name, tags in before.items()}
+    removed = world.tagging.untag_resources(ResourceARNList=arns, TagKeys=["new", "team", "never"])
+    assert removed["FailedResourcesMap"] == {}
+    for name, tags in everything.items():
+        if "team" in tags:
+            world.tagging.tag_resources(ResourceARNList=[name], Tags={"team": tags["team"]})
+    assert world.found() == everything
+
+
+def test_what_cannot_be_tagged_is_named(world: TaggingWorld) -> None:
+    missing = {
+        arn("sqs", "none"): "NonExistentQueue",
+        "arn:aws:s3:::tagging-none": "NoSuchBucket",
+        arn("lambda", "function:None"): "ResourceNotFound",
+        arn("logs", "log-group:none"): "ResourceNotFound",
+        arn("sagemaker", "pipeline/none"): "ResourceNotFound",
+        arn("dynamodb", "table/none"): "not emulated",
+    }
+    tagged = world.tagging.tag_resources(ResourceARNList=list(missing), Tags={"a": "b"})
+    failures = tagged["FailedResourcesMap"]
+    untagged = world.tagging.untag_resources(ResourceARNList=list(missing), TagKeys=["a"])
+    assert failures.keys() == untagged["FailedResourcesMap"].keys() == missing.keys()
+    for name, part in missing.items():
+        assert failures[name]["ErrorCode"] == "InvalidParameterException"
+        assert part in failures[name]["ErrorMessage"] and 400 <= failures[name]["StatusCode"] < 500
+    for bad in ({"Tags": {"aws:mine": "x"}}, {"ResourceARNList": ["no-arn-at-all"]}):
+        with pytest.raises(ClientError) as refused:
+            world.tagging.tag_resources(**{"ResourceARNList": [arn("sqs", "ours")], "Tags": {"a": "b"}, **bad})
+        assert refused.value.response["Error"]["Code"] == "InvalidParameterException"
     assert world.found() == world.everything
+
+
+def test_other_operations_are_refused_by_name(world: TaggingWorld) -> None:
+    with pytest.raises(ClientError, match="does not answer StartReportCreation of tagging") as refused:
+        world.tagging.start_report_creation(S3Bucket="tagging-ours")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 def test_a_bucket_that_denies_every_question_is_left_out(world: TaggingWorld) -> None:

@@ -17,10 +17,12 @@ from botocore.model import OperationNotFoundError
 
 from ...deferred_imports import deferred_imports
 from ...http.request import Environ, Response
+from ...messages import warn
 from ...protocol.errors import ServiceError, not_emulated
 from ...protocol.models import has_operation
 from ...protocol.parse import parse_json_object
 from ...protocol.request_metadata import is_form
+from ...protocol.signature import redact
 from ..call import Call, MotoPatch
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ _NOT_DELIVERED = {
     ("firehose", "CreateDeliveryStream"): "records",
     ("dynamodb", "EnableKinesisStreamingDestination"): "records",
 }
+
+# What moto's own code raises over a request that AWS would carry out or refuse.
+_MISREAD = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
 
 
 class MotoHandler:
@@ -102,11 +107,18 @@ class MotoHandler:
         except (NotImplementedError, OperationNotFoundError, ImportError) as missing:
             # An ImportError: moto has the service, but needs a package for it that the emulator does not install.
             raise _unknown_or_missing(call) from missing
+        except _MISREAD as failure:
+            # moto states no limits of its own: it fails over parameters that it leaves out or gets wrong.
+            warn(f"moto failed in {call.service} {call.operation}: {redact(repr(failure), call.request)}")
+            raise _failed(call, type(failure).__name__) from failure
         except (ExpatError, ParseError) as problem:
             message = "The XML you provided was not well-formed or did not validate against our published schema"
             raise ServiceError("MalformedXML", message, 400) from problem
-        if call.service != "s3" and _is_web_page(response):
-            raise _unknown_or_missing(call)
+        if _is_web_page(response):
+            if response.status == 500:
+                raise _failed(call, "a web page")
+            if call.service != "s3":
+                raise _unknown_or_missing(call)
         return response
 
     def _knows(self, call: Call, environ: Environ) -> bool:
@@ -121,10 +133,19 @@ class MotoHandler:
         if host is None:
             return True
         if host not in self._known:
-            backend = self._app.get_backend_for_host(host)
-            self._known[host] = backend is not None
-            self._backends[call.service] = backend or ""
+            backend = self._backend_of_host(host)
+            self._known[host] = bool(backend)
+            self._backends[call.service] = backend
         return self._known[host]
+
+    def _backend_of_host(self, host: str) -> str:
+        """What moto's `get_backend_for_host` returns, without its message: standard output has only the URL."""
+        from moto.backends import list_of_moto_modules
+
+        if host == "moto_api" or host in list_of_moto_modules():
+            return host
+        patterns = self._app.backend_url_patterns
+        return next((backend for backend, pattern in patterns if pattern.match(f"http://{host}")), "")
 
     def backends_of(self, service: str) -> tuple[str, Mapping[str, Any]]:
         """Moto's name of a service, and its backends in this account by region; "" and none where moto has none."""
@@ -162,6 +183,15 @@ def _unknown_or_missing(call: Call) -> ServiceError:
         return ServiceError("MissingAction", f"The request does not name an operation of {call.service}.", 400)
     code = "InvalidAction" if is_form(call.request) else "UnknownOperationException"
     return ServiceError(code, f"{call.service} has no operation {call.operation}.", 400)
+
+
+def _failed(call: Call, reason: str) -> ServiceError:
+    """501: AWS would carry the request out, or say what is wrong with it. A 500 would make clients try again."""
+    message = (
+        f"The emulator does not answer {call.operation} of {call.service} with these parameters: "
+        f"moto, which it uses for {call.service}, failed with {reason}."
+    )
+    return ServiceError("NotImplemented", message, 501)
 
 
 def _keep_underscores(environ: Environ) -> None:

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from ...authorization.identity_policies import find_denial
 from ...authorization.policy_statements import Access
-from ...authorization.principals import find_role_session, principals_of
+from ...authorization.principals import identify, principals_of
 from ...authorization.resource_policies import is_allowed
 from ...authorization.roles import KnownRole, KnownRoles, read_role
 from ...gateway.call_log import is_mutating
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 Parameters = dict[str, Any]
 
 _TRUST = re.compile(rb"<AssumeRolePolicyDocument>.*?</AssumeRolePolicyDocument>", re.DOTALL)
-
+_CALLER = re.compile(rb"<Arn>.*?</Arn>")
+_CALLER_ID = re.compile(rb"<UserId>.*?</UserId>")
 
 # moto's texts of NoSuchEntity, and what AWS says instead. The name in the first group is put in.
 _NOT_FOUND = (
@@ -208,11 +209,11 @@ class StsPatch:
             parameters = claimed_parameters(call.request)
             arn = parameters.get("RoleArn", "")
             if not self._may_assume(call, arn, parameters.get("ExternalId", "")):
-                session = find_role_session(call.context)
-                caller = session.arn if session else f"arn:{call.context.partition}:iam::{call.context.account_id}:root"
+                caller = identify(call.context).arn
                 message = f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"
                 raise ServiceError("AccessDenied", message, 403)
-        return forward(call)
+        response = forward(call)
+        return _with_identity(call, response) if call.operation == "GetCallerIdentity" else response
 
     def _may_assume(self, call: Call, arn: str, external_id: str) -> bool:
         context = call.context
@@ -243,6 +244,13 @@ def _with_text_of_aws(response: Response) -> Response:
     for pattern, text in _NOT_FOUND:
         content = pattern.sub(text, content)
     return response.with_content(content)
+
+
+def _with_identity(call: Call, response: Response) -> Response:
+    """Name the caller as error messages do. moto has a user of its own for access keys that it does not know."""
+    caller = identify(call.context)
+    content = _CALLER.sub(lambda _: f"<Arn>{caller.arn}</Arn>".encode(), response.content())
+    return response.with_content(_CALLER_ID.sub(lambda _: f"<UserId>{caller.user_id}</UserId>".encode(), content))
 
 
 def _check_in_profile(backend: Any, parameters: Parameters) -> None:

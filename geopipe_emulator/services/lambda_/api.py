@@ -25,6 +25,7 @@ from .names import FunctionName
 from .qualified import QualifiedStore
 from .store import FunctionStore
 from .tags import TagApi
+from .unset_features_api import UnsetFeaturesApi
 from .version_api import VersionApi
 from .versions import Versions
 
@@ -82,6 +83,7 @@ class FunctionsService:
             **self._mappings.operations,
             **self._urls.operations,
             **TagApi(functions, mappings, clock).operations,
+            **UnsetFeaturesApi(functions, aliases).operations,
         }
 
     def resource_policy(

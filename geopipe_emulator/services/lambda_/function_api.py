@@ -21,7 +21,16 @@ from .layer_api import LayerApi, check_size
 from .names import LATEST, FunctionName
 from .paging import page
 from .runtimes import runtime_for
-from .store import Configuration, FunctionRecord, FunctionStore, describe, refuse_changed, refuse_in_transition, updated
+from .store import (
+    Configuration,
+    FunctionRecord,
+    FunctionStore,
+    describe,
+    listed,
+    refuse_changed,
+    refuse_in_transition,
+    updated,
+)
 from .version_api import VersionApi
 from .versions import Versions
 
@@ -129,7 +138,7 @@ class FunctionApi:
         items, marker = page(functions, lambda function: function.key.rank, request.get("Marker"), limit)
         now = self._clock()
         response: dict[str, Any] = {
-            "Functions": [describe(function, now, function.version if lists_all else None) for function in items]
+            "Functions": [listed(function, now, function.version if lists_all else None) for function in items]
         }
         return response | ({"NextMarker": marker} if marker else {})
 

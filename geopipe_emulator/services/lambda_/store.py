@@ -17,6 +17,9 @@ from ...state.records import RecordTables
 from .layers import LayerVersion
 from .names import FunctionKey
 from .packages import DeploymentPackage
+from .runtimes import runtime_version_arn
+
+_NOT_LISTED = ("State", "LastUpdateStatus", "RuntimeVersionConfig")
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def describe(function: FunctionRecord, now: float, qualifier: str | None = None)
         "EphemeralStorage": {"Size": settings.ephemeral_storage},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
         "LoggingConfig": {"LogFormat": "Text", **settings.logging, "LogGroup": function.log_group},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(settings.runtime, function.arn)},
     }
     if function.layers:
         description["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.package.size} for layer in function.layers]
@@ -127,6 +131,12 @@ def describe(function: FunctionRecord, now: float, qualifier: str | None = None)
     if settings.kms_key_arn:
         description["KMSKeyArn"] = settings.kms_key_arn
     return description | _state(function, now)
+
+
+def listed(function: FunctionRecord, now: float, qualifier: str | None = None) -> dict[str, Any]:
+    """Return what ListFunctions says of a function: AWS leaves out its state and the version of its runtime."""
+    described = describe(function, now, qualifier)
+    return {name: described[name] for name in described if not name.startswith(_NOT_LISTED)}
 
 
 def _state(function: FunctionRecord, now: float) -> dict[str, str]:

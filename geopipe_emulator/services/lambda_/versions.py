@@ -23,7 +23,7 @@ from .logs import FunctionLog, LogShipper, RuntimeLog
 from .names import FunctionKey, session_name
 from .packages import DeploymentPackage
 from .runtime_environment import Launch, RuntimeEnvironment
-from .runtimes import runtime_for
+from .runtimes import runtime_for, runtime_version_arn
 from .store import FunctionRecord
 
 
@@ -148,7 +148,8 @@ class Versions:
             ),
             environment=environment,
             folder=task_root,
-            banner=f"INIT_START Runtime Version: {runtime.version(settings.runtime)}\n",
+            banner=f"INIT_START Runtime Version: {runtime.version(settings.runtime)}\t"
+            f"Runtime Version ARN: {runtime_version_arn(settings.runtime, function.arn)}\n",
             version=function.version,
             memory_size=settings.memory_size,
             on_end=lambda: remove(scratch),

@@ -2,7 +2,8 @@
 
 AWS always interleaves the streams of a group; moto does so only on request. Each execution environment of a function
 has its own stream, so without this the last lines would not be the latest ones. moto knows few filter patterns and
-ignores the others; it keeps the tags of a deleted group for the next group with that name.
+ignores the others; it keeps the tags of a deleted group for the next group with that name, and tags groups that do not
+exist.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
 
 MAX_EVENTS = 10_000
+_ON_TAGS = frozenset({"TagResource", "UntagResource", "ListTagsForResource"})
+_GROUP = ":log-group:"
 
 
 class LogsPatch:
@@ -32,6 +35,8 @@ class LogsPatch:
             return self._filter(call, forward)
         if call.operation == "DeleteLogGroup":
             return self._delete_group(call, forward)
+        if call.operation in _ON_TAGS:
+            _require_group(call)
         return forward(call)
 
     def stop(self) -> None:
@@ -78,11 +83,25 @@ class LogsPatch:
         return response.with_content(json.dumps(content).encode())
 
     def _delete_group(self, call: Call, forward: Forward) -> Response:
-        from moto.logs.models import logs_backends
-
-        backend = logs_backends[call.context.account_id][call.context.region]
+        backend = _backend(call)
         group = backend.groups.get(claimed_parameters(call.request).get("logGroupName", ""))
         response = forward(call)
         if group is not None and response.status < 300:
             backend.tagger.delete_all_tags_for_resource(group.arn)
         return response
+
+
+def _require_group(call: Call) -> None:
+    """Raise AWS's error for the tags of a log group that does not exist. moto knows the tags of other resources."""
+    arn = claimed_parameters(call.request).get("resourceArn", "")
+    if _GROUP not in arn:
+        return
+    name = arn.partition(_GROUP)[2].removesuffix(":*")
+    if name not in _backend(call).groups:
+        raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.", 400)
+
+
+def _backend(call: Call) -> Any:
+    from moto.logs.models import logs_backends
+
+    return logs_backends[call.context.account_id][call.context.region]

@@ -16,6 +16,7 @@ from .steps import STEP_TYPES
 from .steps.base import StepType
 from .store import Store
 from .tag_operations import TagOperations
+from .version_operations import VersionOperations
 
 
 def utc_now() -> datetime:
@@ -40,6 +41,7 @@ class PipelinesService:
             **PipelineOperations(environment, self.store, self._engine, self._step_types, now).handlers(),
             **ExecutionOperations(environment, self.store, self._engine, now).handlers(),
             **TagOperations(self.store).handlers(),
+            **VersionOperations(self.store).handlers(),
         }
         for step_type in self._step_types.values():
             self._handlers.update(step_type.handlers())

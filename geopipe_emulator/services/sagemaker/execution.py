@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...protocol.errors import ServiceError
+from ...service import CallerIdentity
 from .definition import Definition, StepDefinition
 from .steps.base import Activity, StepResult
 from .values import ResolutionScope
@@ -48,6 +49,7 @@ class ExecutionRequest:
     role_arn: str
     definition: Definition
     version: int
+    caller: CallerIdentity
     parameters: Mapping[str, Any]
     selection: Mapping[str, Any] | None = None
 
@@ -108,6 +110,7 @@ class PipelineExecution:
         self.request = request
         self.changed = threading.Condition()
         self.created = self.modified = now()
+        self.modified_by = request.caller
         self.display_name = display_name or f"execution-{int(self.created.timestamp() * 1000)}"
         self.description = description
         self.max_parallel = max_parallel

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...protocol.errors import ServiceError
-from ...service import Environment, Handler, RequestContext
+from ...service import CallerIdentity, Environment, Handler, RequestContext
 from .definition import Definition, DefinitionError
 from .engine import Engine
 from .execution import ExecutionRequest, Now, PipelineExecution, StepRun
 from .paging import created_between, descending, page
-from .pipeline_operations import version_of
-from .requests import pipeline_arn, refuse_unsupported
+from .requests import described_caller, pipeline_arn, refuse_unsupported
 from .roles import require_assumable
 from .selection import StepSelection, select
 from .status_events import StatusEvents
 from .store import ClientToken, Pipeline, Store
 from .values import to_text
+from .version_operations import aliases_of, version_number
 
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -45,13 +45,13 @@ class ExecutionOperations:
         }
 
     def start(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-        refuse_unsupported(request, "PipelineVersionAlias", "MlflowExperimentName")
+        refuse_unsupported(request, "MlflowExperimentName")
         if "RoleArn" in request:
             raise ServiceError("ValidationException", "RoleArn is for pipelines managed by AWS only.")
         pipeline = self._store.pipeline(pipeline_arn(request["PipelineName"], context))
         require_assumable(self._environment, pipeline.role_arn, context)
         token = ClientToken.of(f"StartPipelineExecution {pipeline.arn}", context.region, request)
-        proposed = self._execution(request, pipeline)
+        proposed = self._execution(request, pipeline, self._environment.identify(context))
         execution = self._store.add_execution(proposed, token)
         if execution is proposed:
             self._engine.begin(execution)
@@ -59,6 +59,7 @@ class ExecutionOperations:
 
     def describe(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         execution = self._find(request)
+        aliases = list(aliases_of(self._store.pipeline(execution.request.pipeline_arn), execution))
         with execution.changed:
             description = {
                 "PipelineArn": execution.request.pipeline_arn,
@@ -70,6 +71,9 @@ class ExecutionOperations:
                 "CreationTime": execution.created,
                 "LastModifiedTime": execution.modified,
                 "PipelineVersionId": execution.request.version,
+                "PipelineVersionAliases": aliases or None,
+                "CreatedBy": described_caller(execution.request.caller),
+                "LastModifiedBy": described_caller(execution.modified_by),
                 "RoleArn": execution.request.role_arn,
                 "ParallelismConfiguration": execution.max_parallel
                 and {"MaxParallelExecutionSteps": execution.max_parallel},
@@ -78,15 +82,18 @@ class ExecutionOperations:
         return _without_none(description)
 
     def list(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-        refuse_unsupported(request, "PipelineVersionAlias")
         pipeline = self._store.pipeline(pipeline_arn(request["PipelineName"], context))
         executions = [e for e in self._store.executions(pipeline.arn) if created_between(e.created, request)]
+        if request.get("PipelineVersionAlias"):
+            version = version_number(pipeline, request)
+            executions = [execution for execution in executions if execution.request.version == version]
         if request.get("SortBy") == "PipelineExecutionArn":
             executions.sort(key=lambda execution: execution.request.arn)
         if descending(request):
             executions.reverse()
         items, next_token = page(executions, lambda execution: execution.request.arn, request)
-        return {"PipelineExecutionSummaries": [_execution_summary(execution) for execution in items], **next_token}
+        summaries = [_execution_summary(execution, aliases_of(pipeline, execution)) for execution in items]
+        return {"PipelineExecutionSummaries": summaries, **next_token}
 
     def list_steps(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         """List the steps that have started. A step that waits for others, or never starts, is not in the list."""
@@ -115,6 +122,7 @@ class ExecutionOperations:
                 f"Pipeline execution {execution.request.arn} has already finished with status {execution.status}.",
             )
         self._engine.stop_execution(execution)
+        execution.modified_by = self._environment.identify(context)
         return {"PipelineExecutionArn": execution.request.arn}
 
     def retry(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
@@ -124,6 +132,7 @@ class ExecutionOperations:
         token = ClientToken.of(f"RetryPipelineExecution {execution.request.arn}", context.region, request)
         limit = request.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps")
         self._store.once(execution, token, lambda: self._engine.retry(execution, limit))
+        execution.modified_by = self._environment.identify(context)
         return {"PipelineExecutionArn": execution.request.arn}
 
     def update(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
@@ -134,6 +143,7 @@ class ExecutionOperations:
             description=request.get("PipelineExecutionDescription"),
             max_parallel=request.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps"),
         )
+        execution.modified_by = self._environment.identify(context)
         return {"PipelineExecutionArn": execution.request.arn}
 
     def _find(self, request: Mapping[str, Any]) -> PipelineExecution:
@@ -141,8 +151,9 @@ class ExecutionOperations:
             raise ServiceError("ValidationException", "PipelineExecutionArn is required.")
         return self._store.execution(request["PipelineExecutionArn"])
 
-    def _execution(self, request: Mapping[str, Any], pipeline: Pipeline) -> PipelineExecution:
-        definition = version_of(pipeline, request.get("PipelineVersionId"))
+    def _execution(self, request: Mapping[str, Any], pipeline: Pipeline, caller: CallerIdentity) -> PipelineExecution:
+        number = version_number(pipeline, request)
+        definition = pipeline.versions[number - 1].definition
         selection = self._selection(request, pipeline, definition)
         selected = selection.steps if selection else None
         _refuse_unanswered(definition, selected)
@@ -155,7 +166,8 @@ class ExecutionOperations:
                 region=pipeline.region,
                 role_arn=pipeline.role_arn,
                 definition=definition,
-                version=request.get("PipelineVersionId", len(pipeline.versions)),
+                version=number,
+                caller=caller,
                 parameters=_bind(definition, request.get("PipelineParameters", [])),
                 selection=selection.config if selection else None,
             ),
@@ -203,7 +215,7 @@ def _bind(definition: Definition, parameters: list[Mapping[str, str]]) -> dict[s
         raise ServiceError("ValidationException", str(error)) from None
 
 
-def _execution_summary(execution: PipelineExecution) -> dict[str, Any]:
+def _execution_summary(execution: PipelineExecution, aliases: Sequence[str]) -> dict[str, Any]:
     return _without_none(
         {
             "PipelineExecutionArn": execution.request.arn,
@@ -212,6 +224,7 @@ def _execution_summary(execution: PipelineExecution) -> dict[str, Any]:
             "PipelineExecutionDescription": execution.description,
             "PipelineExecutionDisplayName": execution.display_name,
             "PipelineExecutionFailureReason": execution.reason or None,
+            "PipelineVersionAliases": list(aliases) or None,
         }
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,10 +16,11 @@ from .engine import Engine
 from .execution import Now
 from .paging import created_between, descending, page
 from .parsing import parse
-from .requests import pipeline_arn, refuse_unsupported
+from .requests import described_caller, pipeline_arn
 from .roles import require_assumable
 from .steps.base import StepType
-from .store import ClientToken, Pipeline, Store
+from .store import ClientToken, Pipeline, PipelineVersion, Store
+from .version_operations import aliases_for, described_version, version_number
 
 
 class PipelineOperations:
@@ -41,20 +43,22 @@ class PipelineOperations:
         }
 
     def create(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-        refuse_unsupported(request, "PipelineVersionAliases")
         definition = self._definition(request, context)
         if definition is None:
             raise _exactly_one_definition()
         require_assumable(self._environment, request["RoleArn"], context)
-        created = self._now()
+        created, caller = self._now(), self._environment.identify(context)
+        aliases = aliases_for(request.get("PipelineVersionAliases", ()), ())
         pipeline = Pipeline(
             arn=pipeline_arn(request["PipelineName"], context),
             name=request["PipelineName"],
             region=context.region,
             role_arn=request["RoleArn"],
-            versions=(definition,),
+            versions=(PipelineVersion(definition, created, aliases),),
             created=created,
             modified=created,
+            created_by=caller,
+            modified_by=caller,
             display_name=request.get("PipelineDisplayName", ""),
             description=request.get("PipelineDescription"),
             max_parallel=_max_parallel(request),
@@ -64,17 +68,18 @@ class PipelineOperations:
         return {"PipelineArn": self._store.add_pipeline(pipeline, token)}
 
     def update(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-        refuse_unsupported(request, "PipelineVersionAliases")
         arn = self._store.pipeline(pipeline_arn(request["PipelineName"], context)).arn
         definition = self._definition(request, context)
         if "RoleArn" in request:
             require_assumable(self._environment, request["RoleArn"], context)
 
         def change(old: Pipeline) -> Pipeline:
+            now = self._now()
             return replace(
                 old,
-                modified=self._now(),
-                versions=old.versions if definition is None else (*old.versions, definition),
+                modified=now,
+                modified_by=self._environment.identify(context),
+                versions=_with_version(old.versions, definition, now, request.get("PipelineVersionAliases", ())),
                 role_arn=request.get("RoleArn", old.role_arn),
                 display_name=request.get("PipelineDisplayName", old.display_name),
                 description=request.get("PipelineDescription", old.description),
@@ -85,19 +90,21 @@ class PipelineOperations:
         return {"PipelineArn": arn, "PipelineVersionId": len(changed.versions)}
 
     def describe(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-        refuse_unsupported(request, "PipelineVersionAlias")
         pipeline = self._store.pipeline(pipeline_arn(request["PipelineName"], context))
-        definition = version_of(pipeline, request.get("PipelineVersionId"))
+        version = pipeline.versions[version_number(pipeline, request) - 1]
         last_run = [execution.created for execution in self._store.executions(pipeline.arn)][-1:]
         return {
             "PipelineArn": pipeline.arn,
             "PipelineName": pipeline.name,
             "PipelineDisplayName": pipeline.display_name or pipeline.name,
-            "PipelineDefinition": definition.text,
+            "PipelineDefinition": version.definition.text,
             "RoleArn": pipeline.role_arn,
             "PipelineStatus": "Active",
             "CreationTime": pipeline.created,
             "LastModifiedTime": pipeline.modified,
+            "CreatedBy": described_caller(pipeline.created_by),
+            "LastModifiedBy": described_caller(pipeline.modified_by),
+            **described_version(version),
             **_optional_fields(pipeline),
             **({"LastRunTime": last_run[0]} if last_run else {}),
         }
@@ -164,13 +171,16 @@ class PipelineOperations:
         raise ServiceError("ValidationException", f"Unable to read pipeline definition from {uri}: {reason}")
 
 
-def version_of(pipeline: Pipeline, number: int | None) -> Definition:
-    """Return the definition of one version, counted from 1; the newest for None."""
-    if number is None:
-        return pipeline.definition
-    if not 1 <= number <= len(pipeline.versions):
-        raise ServiceError("ResourceNotFound", f"Pipeline '{pipeline.arn}' has no version {number}.")
-    return pipeline.versions[number - 1]
+def _with_version(
+    versions: tuple[PipelineVersion, ...], definition: Definition | None, created: datetime, aliases: Sequence[str]
+) -> tuple[PipelineVersion, ...]:
+    """Return the versions after an update. Only another definition makes a new one."""
+    if definition is not None and definition.text != versions[-1].definition.text:
+        return (*versions, PipelineVersion(definition, created, aliases_for(aliases, versions)))
+    if aliases:
+        message = "PipelineVersionAliases can be given only when the update changes the pipeline definition."
+        raise ServiceError("ValidationException", message)
+    return versions
 
 
 def _max_parallel(request: Mapping[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...protocol.errors import ServiceError
-from ...service import RequestContext
+from ...service import CallerIdentity, RequestContext
 
 _PIPELINE_ARN = re.compile(r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:\d{12}:pipeline/[^/]+")
 
@@ -22,6 +22,11 @@ def pipeline_arn(name_or_arn: str, context: RequestContext) -> str:
 
 def is_pipeline_arn(arn: str) -> bool:
     return _PIPELINE_ARN.fullmatch(arn) is not None
+
+
+def described_caller(caller: CallerIdentity) -> dict[str, Any]:
+    """Return who created or changed something, as a UserContext. A user profile is Studio's only."""
+    return {"IamIdentity": {"Arn": caller.arn, "PrincipalId": caller.user_id}}
 
 
 def refuse_unsupported(request: Mapping[str, Any], *members: str) -> None:

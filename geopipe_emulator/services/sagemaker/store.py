@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from ...protocol.errors import ServiceError
+from ...service import CallerIdentity
 from ...state.errors import StateError
 from ...state.records import KeptForm, RecordTable, RecordTables
 from .definition import Definition, DefinitionError
@@ -25,24 +26,33 @@ from .values import ResolutionScope
 
 
 @dataclass(frozen=True)
+class PipelineVersion:
+    """One version of a pipeline. Its definition never changes; its names and aliases can."""
+
+    definition: Definition
+    created: datetime
+    aliases: tuple[str, ...] = ()
+    display_name: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
 class Pipeline:
-    """The current state of a pipeline; an update replaces the whole object."""
+    """The current state of a pipeline; an update replaces the whole object. Versions count from 1."""
 
     arn: str
     name: str
     region: str
     role_arn: str
-    versions: tuple[Definition, ...]
+    versions: tuple[PipelineVersion, ...]
     created: datetime
     modified: datetime
+    created_by: CallerIdentity
+    modified_by: CallerIdentity
     display_name: str = ""
     description: str | None = None
     max_parallel: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def definition(self) -> Definition:
-        return self.versions[-1]
 
 
 @dataclass(frozen=True)
@@ -73,10 +83,13 @@ class Store:
     ) -> None:
         self._tables = tables
         definitions = _definition_form(step_types)
-        self._pipelines: RecordTable[str, Pipeline] = tables.open("pipeline", Pipeline, forms=(definitions,))
+        self._pipelines: RecordTable[str, Pipeline] = tables.open(
+            "pipeline", Pipeline, PipelineVersion, CallerIdentity, forms=(definitions,)
+        )
         self._executions: RecordTable[str, PipelineExecution] = tables.open(
             "pipeline execution",
             ExecutionRequest,
+            CallerIdentity,
             forms=(definitions,),
             simplify=PipelineExecution.record,
             restore=lambda record: PipelineExecution.from_record(record, open_step, now),

@@ -24,7 +24,7 @@ from ...http.request import Response
 from ...settings import Settings
 from .attributes import InvalidAttributeError, check_attributes, dead_letter_target, differing
 from .deleted_queues import DeletedQueues
-from .wire import Parameters, answer, answer_error, read_content, read_parameters, whole_timestamps
+from .wire import Parameters, answer, answer_error, attributes_of_aws, read_content, read_parameters
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
@@ -109,7 +109,7 @@ class SqsPatch:
                 case "SetQueueAttributes":
                     _check(call, parameters.get("Attributes", {}))
                 case "GetQueueAttributes":
-                    return self._deleted.describe((call.context.region, name), lambda: whole_timestamps(forward(call)))
+                    return self._deleted.describe((call.context.region, name), lambda: attributes_of_aws(forward(call)))
             with self._lock:
                 response = forward(call)
                 if call.operation == "DeleteQueue" and response.status < 300:

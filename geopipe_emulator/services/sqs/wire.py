@@ -35,13 +35,19 @@ def _object(body: bytes) -> Parameters:
     return content if isinstance(content, dict) else {}
 
 
-def whole_timestamps(response: Response) -> Response:
-    """Round the timestamps of a queue: AWS has whole seconds, moto fractions."""
+def attributes_of_aws(response: Response) -> Response:
+    """Write the attributes of a queue as AWS does: timestamps in whole seconds, and the redrive policy without spaces.
+
+    Terraform compares the policy as text.
+    """
     content = read_content(response)
     attributes = content.get("Attributes", {})
     for name in ("CreatedTimestamp", "LastModifiedTimestamp"):
         if name in attributes:
             attributes[name] = attributes[name].partition(".")[0]
+    if "RedrivePolicy" in attributes:
+        policy = json.loads(attributes["RedrivePolicy"])
+        attributes["RedrivePolicy"] = json.dumps(policy, separators=(",", ":"))
     return response.with_content(json.dumps(content).encode()) if attributes else response
 
 

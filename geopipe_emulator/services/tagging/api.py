@@ -1,4 +1,4 @@
-"""GetResources, GetTagKeys and GetTagValues; tagging through this API is not emulated.
+"""The operations: find resources by their tags, list keys and values, and tag or untag resources by ARN.
 
 It asks the sources one after the other: client and services share this process, so threads would only take turns
 (12 to 17 ms for an empty account either way).
@@ -6,12 +6,13 @@ It asks the sources one after the other: client and services share this process,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...protocol.models import service_model
 from ...service import Environment, Handler, RequestContext
+from .changes import change_tags, check_arns, check_keys
 from .filters import accepts_type, invalid, read_tag_filters, read_type_filters
 from .paging import after, cut, limit_of
 from .sources import SOURCES, Caller, Tags
@@ -39,6 +40,8 @@ class TaggingService:
             "GetResources": self._get_resources,
             "GetTagKeys": self._get_tag_keys,
             "GetTagValues": self._get_tag_values,
+            "TagResources": self._tag,
+            "UntagResources": self._untag,
         }
 
     def start(self) -> None:
@@ -66,6 +69,21 @@ class TaggingService:
         key = request["Key"]
         values = {tagged.tags[key] for tagged in self._tagged(context) if key in tagged.tags}
         return _strings("TagValues", values, request)
+
+    def _tag(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        return self._change(request["ResourceARNList"], request["Tags"], (), context)
+
+    def _untag(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+        return self._change(request["ResourceARNList"], {}, request["TagKeys"], context)
+
+    def _change(
+        self, arns: Sequence[str], added: Mapping[str, str], removed: Sequence[str], context: RequestContext
+    ) -> dict[str, Any]:
+        check_arns(arns)
+        check_keys([*added, *removed])
+        caller = Caller(self._environment, context)
+        failures = {arn: change_tags(caller, arn, added, removed) for arn in arns}
+        return {"FailedResourcesMap": {arn: failure for arn, failure in failures.items() if failure}}
 
     def _tagged(
         self, context: RequestContext, types: tuple[str, ...] = (), arns: frozenset[str] | None = None

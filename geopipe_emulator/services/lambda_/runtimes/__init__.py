@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from ....protocol.errors import ServiceError
 from .base import RuntimeFamily
 from .custom import CustomRuntime
@@ -26,3 +28,10 @@ def runtime_for(name: str) -> RuntimeFamily:
     names = ", ".join(runtime.names for runtime in _RUNTIMES)
     message = f"Runtime {name} is not emulated: functions run on this machine's programs, so {names} only"
     raise ServiceError("InvalidParameterValueException", message)
+
+
+def runtime_version_arn(name: str, function_arn: str) -> str:
+    """Return the ARN of the version of a runtime, in the region of a function. A digest stands for AWS's version."""
+    _, partition, _, region, *_ = function_arn.split(":")
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"arn:{partition}:lambda:{region}::runtime:{digest}"

@@ -1,0 +1,1 @@
+"""Programs of other people that use the emulator, and the scenario that each carries through."""
