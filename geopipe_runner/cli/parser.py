@@ -51,7 +51,7 @@ EXIT_CODES = {
 # A command on several deployments has the worst of their exit codes. From the best to the worst: nothing is to be done,
 # changes are pending, nothing was called, nothing was changed, the execution failed, something may be half done,
 # it was interrupted.
-BEST_TO_WORST = (0, 4, 2, 5, 3, 1, 130, 141)
+BEST_TO_WORST = (0, 4, 2, 5, 6, 3, 1, 130, 141)
 
 
 def program_name() -> str:

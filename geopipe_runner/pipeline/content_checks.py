@@ -26,7 +26,7 @@ _RESOURCES = {
     "Callback": ("SqsQueueUrl", re.compile(r"https?://[^/\s]+/\S+"), "the URL of a queue"),
     "Lambda": (
         "FunctionArn",
-        re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?", re.ASCII),
+        re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[\w-]+(:[\w$-]+)?", re.ASCII),
         "the ARN of a function",
     ),
 }

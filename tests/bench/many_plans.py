@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from tests.bench.reconcile import emulator_at
+from tests.support.delayed_emulator import emulator_at
 from tests.support.paths import ROOT
 
 MOST_TIMES_ONE = 3.0
@@ -101,8 +101,8 @@ _HOP_HEADERS = ("connection", "content-length", "transfer-encoding", "keep-alive
 @contextmanager
 def repeating_server(milliseconds: float) -> Iterator[str]:
     """Run the server in this process, in front of an emulator, and give its URL."""
-    with emulator_at(0) as emulator:
-        server, started, loop = RepeatingServer(emulator.url, milliseconds / 1000), threading.Event(), None
+    with emulator_at(0) as url:
+        server, started, loop = RepeatingServer(url, milliseconds / 1000), threading.Event(), None
         port = 0
 
         def serve() -> None:
@@ -169,8 +169,8 @@ def main() -> int:
     many: list[TimedPlan] = []
     with tempfile.TemporaryDirectory() as folder:
         if options.emulator:
-            with emulator_at(options.milliseconds) as emulator:
-                _measure(write_fleet(Path(folder), emulator.url, options.deployments), options.runs, one, many)
+            with emulator_at(options.milliseconds) as url:
+                _measure(write_fleet(Path(folder), url, options.deployments), options.runs, one, many)
         else:
             with repeating_server(options.milliseconds) as url:
                 _measure(write_fleet(Path(folder), url, options.deployments), options.runs, one, many)

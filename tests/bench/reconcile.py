@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -20,14 +19,14 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.support.delayed_emulator import emulator_at, environment_without_aws
 from tests.support.paths import ROOT
 
 MOST_ROUND_TRIPS = 12
@@ -73,7 +72,7 @@ class DelayedEmulator:
         self._control("DELETE")
         command = [sys.executable, *action.command]
         began = time.perf_counter()
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=_environment())
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment_without_aws())
         process = time.perf_counter() - began
         if ended.returncode:
             raise SystemExit(f"{action.tool}, {action.name}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
@@ -84,31 +83,6 @@ class DelayedEmulator:
         with _NO_PROXY.open(request, timeout=30) as answer:
             calls: list[dict[str, Any]] = json.load(answer)
         return calls
-
-
-@contextmanager
-def emulator_at(milliseconds: float) -> Iterator[DelayedEmulator]:
-    """An emulator, empty, that far away."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.latency", "--milliseconds", str(milliseconds)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=_environment(),
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield DelayedEmulator(process.stdout.readline().strip())
-    finally:
-        process.stdin.close()
-        process.wait(30)
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of the user's AWS set-up."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and not k.lower().endswith("_proxy")}
-    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(ROOT)}
 
 
 def actions(config: Path, url: str) -> list[BenchAction]:
@@ -168,8 +142,9 @@ Results = dict[tuple[str, str], list[Measured]]
 def bench(milliseconds: float, runs: int) -> Results:
     """Everything `runs` times on one emulator, after a round that is not counted."""
     results: Results = {}
-    with emulator_at(milliseconds) as emulator, tempfile.TemporaryDirectory() as folder:
-        rows = actions(write_config(Path(folder), emulator.url), emulator.url)
+    with emulator_at(milliseconds) as url, tempfile.TemporaryDirectory() as folder:
+        emulator = DelayedEmulator(url)
+        rows = actions(write_config(Path(folder), url), url)
         for turn in range(runs + 1):
             for action in rows:
                 measured = emulator.measure(action)

@@ -430,7 +430,7 @@ def test_secrets_and_deceiving_characters_are_not_shown() -> None:
     for text in (
         "password=hunter22",
         'api_key: "hunter22"',
-        "AKIAHUNTER22HUNTER22",
+        "AKIA" + "HUNTER22HUNTER22",
         "Authorization: Bearer hunter22hunter22",
         "https://me:hunter22@example.com/x",
         "x-amz-security-token=hunter22",
