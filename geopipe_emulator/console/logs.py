@@ -20,7 +20,7 @@ _REPORT = re.compile(r"REPORT RequestId: ([\w-]+)")
 
 
 @dataclass(frozen=True)
-class LogLine:
+class ShownLine:
     """A line, and when it was written, in seconds since the epoch."""
 
     moment: float
@@ -33,7 +33,7 @@ class InvocationLines:
 
     request_id: str
     started: float
-    lines: list[LogLine] = field(default_factory=list)
+    lines: list[ShownLine] = field(default_factory=list)
     duration: str = ""
     memory: str = ""
     status: str = "running"
@@ -76,7 +76,7 @@ def _invocations(events: list[dict[str, Any]]) -> list[InvocationLines]:
     """Divide the events of one execution environment, which runs one invocation at a time."""
     invocations: list[InvocationLines] = []
     for event in events:
-        line = LogLine(event["timestamp"] / 1000, event["message"].rstrip("\n"))
+        line = ShownLine(event["timestamp"] / 1000, event["message"].rstrip("\n"))
         if match := _START.match(line.text):
             invocations.append(InvocationLines(match[1], line.moment))
         if invocations:  # lines before belong to the start of the environment, or to what was cut off
@@ -88,7 +88,7 @@ def _invocations(events: list[dict[str, Any]]) -> list[InvocationLines]:
 
 def lines_between(
     api: AccountApi, group: str, start: datetime, end: datetime | None, prefix: str = "", request_id: str = ""
-) -> list[LogLine]:
+) -> list[ShownLine]:
     """Return the last lines of a log group between two moments.
 
     With `prefix`, those of streams whose names begin with it; with `request_id`, those of one invocation.
@@ -111,4 +111,4 @@ def lines_between(
         invocations = [invocation for stream in streams.values() for invocation in _invocations(stream)]
         found = next((invocation for invocation in invocations if invocation.request_id == request_id), None)
         return found.lines[-_MOST_LINES:] if found else []
-    return [LogLine(event["timestamp"] / 1000, event["message"].rstrip("\n")) for event in events][-_MOST_LINES:]
+    return [ShownLine(event["timestamp"] / 1000, event["message"].rstrip("\n")) for event in events][-_MOST_LINES:]

@@ -31,7 +31,7 @@ import boto3
 import yaml
 from botocore.config import Config
 
-from tests.bench.compare import LOCAL, environment
+from tests.support.delayed_emulator import environment_without_aws
 from tests.support.paths import ROOT
 
 MOST_GROWTH = 0.10
@@ -76,7 +76,7 @@ def main() -> int:
         url = process.stdout.readline().strip()
         config = write_config(Path(folder), url, options.rows)
         run = [sys.executable, "run.py", str(config), "--non-interactive", "--cleanup", "none"]
-        subprocess.run(run, cwd=ROOT, env=environment(ROOT), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(run, cwd=ROOT, env=environment_without_aws(), check=True, stdout=subprocess.DEVNULL)
         statuses, snapshots = execute(url, process.pid, options.count, options.in_flight)
     seconds = snapshots[-1].seconds
     print(
@@ -147,7 +147,7 @@ def emulator() -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment(ROOT),
+        env=environment_without_aws(),
     )
     assert process.stdin is not None
     try:
@@ -159,7 +159,7 @@ def emulator() -> Iterator[subprocess.Popen[str]]:
 
 def write_config(folder: Path, url: str, rows: int) -> Path:
     """Write config/local.yaml for the emulator at `url`, with an input of that many rows."""
-    settings = yaml.safe_load((ROOT / LOCAL).read_text(encoding="utf-8"))
+    settings = yaml.safe_load((ROOT / "config/local.yaml").read_text(encoding="utf-8"))
     with (ROOT / "resources/latlongtest.csv").open(newline="") as source, (folder / "input.csv").open("w") as target:
         csv.writer(target, lineterminator="\n").writerows(itertools.islice(csv.reader(source), rows + 1))
     settings["endpoint"] = url

@@ -14,7 +14,7 @@ from ...protocol.errors import ServiceError
 from ...services.sagemaker.inspection import InspectedStep, inspect_execution
 from ..api import AccountApi
 from ..graph import BOX, lay_out
-from ..logs import LogLine, lines_between
+from ..logs import ShownLine, lines_between
 from ..masking import MASK, is_secret, mask, show
 from ..page import ActionError, ConsolePage, NoPageError, seconds_between, status_style
 from .queues import dead_letters
@@ -244,7 +244,7 @@ def _function_name(metadata: Fields) -> str:
     return arn.split(":function:", 1)[1].split(":")[0] if ":function:" in arn else ""
 
 
-def _lines(api: AccountApi, arn: str, listed: Fields, request_id: str) -> list[LogLine]:
+def _lines(api: AccountApi, arn: str, listed: Fields, request_id: str) -> list[ShownLine]:
     """Return the lines that the step's function or job wrote.
 
     While a function runs, these are all of its lines since the step began, also those of other invocations.
