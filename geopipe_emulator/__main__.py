@@ -34,6 +34,37 @@ from .surroundings import ACCESS_KEY_VARIABLE, is_credential
 DEFAULT_PORT = 4599
 _OPEN_FILES = 8192
 _NEEDED = ("moto", "flask", "flask_cors", "boto3")
+_DESCRIPTION = """\
+Start an emulator of AWS on 127.0.0.1. It prints its URL as the only line on standard output.
+
+verbs, for one emulator of yours that keeps running:
+  up [--detach]  start it with the options below: in this terminal, or in the background
+  env            print the lines for eval "$(geopipe-emulator env)"
+  status         say where it is, and whether its account is kept
+  reset          empty the account
+  logs [-f]      print what it says in the background
+  down           end it
+"""
+# What each setting means, and what its value is called.
+_SETTINGS = {
+    "account_id": ("ID", "the emulated account"),
+    "region": ("REGION", "the emulated region"),
+    "time_scale": ("FACTOR", "real seconds per second that queues, schedules and retries wait; 1 is real time"),
+    "job_initializing_seconds": ("SECONDS", "how long a job shows INITIALIZING at least"),
+    "job_seconds": ("SECONDS", "how long a job shows IN_PROGRESS at least"),
+    "export_seconds": ("SECONDS", "how long an export shows IN_PROGRESS at least"),
+    "function_pending_seconds": ("SECONDS", "how long a new function stays Pending"),
+    "mapping_creating_seconds": ("SECONDS", "how long an event source mapping stays Creating"),
+    "iam": ("MODE", "enforce: roles may do only what their policies say; off: roles need only trust"),
+    "iam_propagation_seconds": ("SECONDS", "how long other services do not know a new role or policy"),
+    "queue_deleted_seconds": ("SECONDS", "how long the name of a deleted queue stays reserved"),
+    "geospatial_refusal": ("CODE", "the error with which SageMaker geospatial refuses the account"),
+    "places_requests_per_second": ("N", "the quota of Amazon Location Service"),
+    "duplicate_deliveries": ("SHARE", "the share of batches that a mapping delivers twice, 0 to 1"),
+    "faults": ("SHARE", "the share of API calls that meet a fault, 0 to 1"),
+    "fault_seed": ("N", "the same seed gives the same calls the same faults"),
+    "fault_kinds": ("KINDS", "which faults, separated by commas"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,14 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             registration = register()
         except StandingError as problem:
             return _fail(str(problem))
+    usual_port = DEFAULT_PORT if options.registered and options.port is None else 0
     try:
         access = _choose_access(options, access_key_id)
         server = EmulatorServer(
             settings,
-            options.port,
+            options.port or 0,
             verbose=options.verbose,
             state_dir=options.state_dir,
-            usual_port=DEFAULT_PORT if options.registered else 0,
+            usual_port=usual_port,
             **access,
         )
         if options.state_dir is not None:
@@ -76,9 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warn(str(problem))
         return 2
     except OSError as problem:
-        port = options.port or (DEFAULT_PORT if options.registered else 0)
+        reason = os.strerror(problem.errno) if problem.errno else problem
         return _fail(
-            f"cannot listen on 127.0.0.1:{port}: {os.strerror(problem.errno) if problem.errno else problem}. "
+            f"cannot listen on 127.0.0.1:{options.port or usual_port}: {reason}. "
             "Free that port, or give another one with --port."
         )
     if not _print_url(server.url):
@@ -147,10 +179,20 @@ def _choose_access(options: argparse.Namespace, access_key_id: str) -> dict[str,
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="geopipe-emulator", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="geopipe-emulator",
+        usage="%(prog)s [VERB] [OPTIONS]",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     # Of `up`: one for each user, which the other verbs find.
     parser.add_argument("--registered", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        metavar="PORT",
+        help=f"port on 127.0.0.1 (default: the last one of the state folder, else a free one; for up: {DEFAULT_PORT})",
+    )
     parser.add_argument(
         "--steps",
         type=_step_answers,
@@ -163,7 +205,10 @@ def _parser() -> argparse.ArgumentParser:
             continue
         default = field.default
         flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, type=type(default), default=default, help=f"default: {default}")
+        metavar, meaning = _SETTINGS[field.name]
+        shown = f"{default:g}" if isinstance(default, float) else default
+        text = f"{meaning} (default: {shown})"
+        parser.add_argument(flag, type=type(default), default=default, metavar=metavar, help=text)
     parser.add_argument(
         "--state-dir",
         type=Path,
@@ -195,10 +240,9 @@ def _step_answers(path: str) -> StepAnswers:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is not a port: give a number from 0 to 65535")
-    return number
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port: give a number from 0 to 65535")
+    return int(text)
 
 
 def _setting_names() -> list[str]:

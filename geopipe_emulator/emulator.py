@@ -199,9 +199,8 @@ class EmulatorServer:
             self._tables.close()
             self._stop_services()
             self._moto.forget()
-            if self._folder is not None and self._moto_state is not None:
+            if self._moto_state is not None:
                 self._moto_state.clear()
-                self._folder.file.clear()
             self._install()
             self._start_services()
 

@@ -12,6 +12,7 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .console import PATH as CONSOLE_PATH
 from .messages import warn
 from .state.owner import LOG_FILE, OWNER_FILE, is_locked, read_owner, write_owner
 from .surroundings import ACCESS_KEY_VARIABLE
@@ -117,10 +119,17 @@ def _up(arguments: Sequence[str]) -> int:
             raise StandingError(f"the emulator did not start within {_START_SECONDS:g} s; {log} has its messages")
         time.sleep(_PAUSE)
     kept = f", the account is kept in {state_dir}" if state_dir else ", the account is kept in memory only"
-    print(f"The emulator is running at {owner['url']} (PID {owner['pid']}){kept}.\n")
+    print(f"The emulator is running at {owner['url']} (PID {owner['pid']}){kept}.")
+    print(f"Console, with an address that works once: {_console_address(log)}\n")
     print(export_lines(owner))
     print('\nIn a shell: eval "$(geopipe-emulator env)". The end: geopipe-emulator down.')
     return 0
+
+
+def _console_address(log: Path) -> str:
+    """Returns the address of the console that an emulator printed when it started."""
+    addresses = re.findall(rf"console: (http\S+{CONSOLE_PATH}/\?token=\w+)", log.read_text(errors="replace"))
+    return str(addresses[0]) if addresses else ""
 
 
 def _owner(process_id: int = 0) -> dict[str, Any]:
@@ -189,6 +198,7 @@ def _status(arguments: Sequence[str]) -> int:
     status = _request(owner, "GET", "/")
     state = status.get("state") or {}
     print(f"running   {owner['url']} (PID {owner['pid']})")
+    print(f"console   {owner['url']}{CONSOLE_PATH}/ (for changes: its button prints an address to the logs)")
     print(f"account   {status['account_id']} in {status['region']}")
     print(f"state     {state.get('folder', 'in memory only')}")
     if state.get("problem"):

@@ -141,8 +141,10 @@ class MotoState:
         self._wake.set()
 
     def clear(self) -> None:
-        """Forget what was written: the account is empty."""
+        """Empty the file, and forget what was written: the account is empty."""
         with self._saving:
+            # A save in between would write rows that nothing removes later, or lose those that it wrote.
+            self._file.clear()
             self._written.clear()
             self._objects.clear()
             self._unsaved.clear()

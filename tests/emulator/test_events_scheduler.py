@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from geopipe_emulator.emulator import default_services
+from geopipe_emulator.events.schedule import Rate
+from geopipe_emulator.services.scheduler.moto_patch import _first
 from geopipe_emulator.settings import Settings
 from tests.support.emulator_endpoint import Emulator, StartEmulator
 from tests.support.events import next_message, service_role, take
@@ -127,3 +129,11 @@ def test_what_no_schedule_can_do_is_refused(account: Functions, sender: str) -> 
     assert refusal(FlexibleTimeWindow={"Mode": "FLEXIBLE"}) == invalid
     assert refusal(GroupName="none") == (404, "ResourceNotFoundException")
     assert [each for each in scheduler.list_schedules()["Schedules"] if each["Name"] == "s"] == []
+
+
+def test_a_rate_of_an_earlier_process_keeps_its_times() -> None:
+    created = datetime.now(UTC) - timedelta(minutes=90)
+    start = created + timedelta(minutes=10)
+    assert _first(Rate(3600), None, created) == created + timedelta(hours=2)
+    assert _first(Rate(3600), start, created) == start + timedelta(hours=2)
+    assert _first(Rate(3600), created + timedelta(hours=3), created) == created + timedelta(hours=3)

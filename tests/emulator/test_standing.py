@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,10 @@ def test_an_emulator_in_the_background(tmp_path: Path) -> None:
     assert (run("status").returncode, run("down").stdout) == (3, "No emulator is running.\n")
     assert run("env").returncode == 1 and run("logs").returncode == run("reset").returncode == 1
     assert "is no verb: use one of up, down" in run("start").stderr
+    assert "x is not a port: give a number from 0 to 65535" in run("--port", "x").stderr
     started = run("up", "--detach", "--port", "0", "--state-dir", str(tmp_path / "account"))
     assert started.returncode == 0, started.stderr
+    assert re.search(r"^Console.*: http://127\.0\.0\.1:\d+/_console/\?token=\w+$", started.stdout, re.M)
     try:
         exported = run("env").stdout
         assert exported in started.stdout and "export AWS_ENDPOINT_URL=http://127.0.0.1:" in exported
@@ -44,6 +48,9 @@ def test_an_emulator_in_the_background(tmp_path: Path) -> None:
         assert run("up", "--detach", "--state-dir", str(tmp_path / "account")).returncode == 0
         assert run("env").stdout == exported
         assert run("reset").returncode == 0
+        shown = status.stdout.split("console   ")[1].split(" ")[0]
+        with urllib.request.urlopen(shown, timeout=60) as page:
+            assert b"Read only" in page.read()
         logs = run("logs").stdout
         assert logs.startswith("http://127.0.0.1:") and exported in logs
     finally:

@@ -17,6 +17,9 @@ from botocore.exceptions import ClientError
 
 from geopipe_emulator import Emulator
 from geopipe_emulator.emulator import EmulatorServer
+from geopipe_emulator.service import Environment, RequestContext
+from geopipe_emulator.services.sagemaker.steps.base import StepResult, Task
+from geopipe_emulator.services.sagemaker.steps.callback import CallbackStep
 from geopipe_emulator.settings import Settings
 from geopipe_emulator.state.errors import StateError
 from geopipe_emulator.state.file import FORMAT, StateFile, create
@@ -357,3 +360,29 @@ def test_a_folder_is_free_again_after_its_end(tmp_path: Path) -> None:
         StateFolder(tmp_path / "a", "123456789012")
     first.close()
     StateFolder(tmp_path / "a", "123456789012").close()
+
+
+def test_an_answer_before_a_resumed_callback_runs_ends_its_step_once() -> None:
+    step_type = CallbackStep(Environment(Settings(), "http://127.0.0.1:1", lambda *_: None))
+    results: list[StepResult] = []
+    no_step: Any = None
+    activity = step_type.open(
+        Task(
+            no_step,
+            {"SqsQueueUrl": "http://127.0.0.1:1/queue"},
+            execution_arn="arn:execution",
+            job_name="",
+            role_arn=kept.ROLE,
+            account_id=kept.ACCOUNT,
+            region=kept.REGION,
+            publish=lambda metadata: None,
+            finish=results.append,
+            spawn=lambda work: True,
+        )
+    )
+    [token] = step_type._tokens
+    context = RequestContext(kept.ACCOUNT, kept.REGION, "aws", "request", "key")
+    step_type.send_success({"CallbackToken": token}, context)
+    activity.run()
+    activity.stop()
+    assert results == [StepResult(True)]

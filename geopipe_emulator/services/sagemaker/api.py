@@ -57,11 +57,13 @@ class PipelinesService:
 
     def start(self) -> None:
         """Continue with the executions that a state folder has."""
-        for execution in self.store.unfinished():
+        for execution in self.store.all_executions():
             events = StatusEvents(self._environment.emit)
             events.skip(execution)
+            # One that has ended can be retried.
             execution.report = events.note
-            self._engine.resume(execution)
+            if not execution.finished:
+                self._engine.resume(execution)
 
     def stop(self) -> None:
         for step_type in self._step_types.values():

@@ -28,6 +28,7 @@ _RECORDED = (
     "request",
     "created",
     "modified",
+    "modified_by",
     "display_name",
     "description",
     "max_parallel",
@@ -148,7 +149,7 @@ class PipelineExecution:
     ) -> PipelineExecution:
         execution = cls(record["request"], open_step, now)
         for name in _RECORDED:
-            setattr(execution, name, record[name])
+            setattr(execution, name, record.get(name, getattr(execution, name)))
         steps = {step.name: step for step in execution.request.definition.steps}
         execution._runs = {run["step"]: StepRun(**{**run, "step": steps[run["step"]]}) for run in record["runs"]}
         return execution
@@ -255,6 +256,12 @@ class PipelineExecution:
             self.description = description if description is not None else self.description
             self.max_parallel = max_parallel if max_parallel is not None else self.max_parallel
             return self._advance()
+
+    def note_modifier(self, caller: CallerIdentity) -> None:
+        """Keep who made the last change that a person or a program asked for."""
+        with self.changed:
+            self.modified_by = caller
+            self.on_change()
 
     def _advance(self) -> list[StepRun]:
         started = [self._begin(step) for step in self._startable_steps()] if not self.finished else []

@@ -122,7 +122,7 @@ class ExecutionOperations:
                 f"Pipeline execution {execution.request.arn} has already finished with status {execution.status}.",
             )
         self._engine.stop_execution(execution)
-        execution.modified_by = self._environment.identify(context)
+        execution.note_modifier(self._environment.identify(context))
         return {"PipelineExecutionArn": execution.request.arn}
 
     def retry(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class ExecutionOperations:
         token = ClientToken.of(f"RetryPipelineExecution {execution.request.arn}", context.region, request)
         limit = request.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps")
         self._store.once(execution, token, lambda: self._engine.retry(execution, limit))
-        execution.modified_by = self._environment.identify(context)
+        execution.note_modifier(self._environment.identify(context))
         return {"PipelineExecutionArn": execution.request.arn}
 
     def update(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class ExecutionOperations:
             description=request.get("PipelineExecutionDescription"),
             max_parallel=request.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps"),
         )
-        execution.modified_by = self._environment.identify(context)
+        execution.note_modifier(self._environment.identify(context))
         return {"PipelineExecutionArn": execution.request.arn}
 
     def _find(self, request: Mapping[str, Any]) -> PipelineExecution:

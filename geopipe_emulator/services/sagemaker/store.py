@@ -103,9 +103,9 @@ class Store:
         """Write the execution after each of its changes."""
         execution.on_change = partial(self._executions.save, execution.request.arn)
 
-    def unfinished(self) -> list[PipelineExecution]:
+    def all_executions(self) -> list[PipelineExecution]:
         with self._lock:
-            return [execution for execution in self._executions.values() if not execution.finished]
+            return list(self._executions.values())
 
     def add_pipeline(self, pipeline: Pipeline, token: ClientToken) -> str:
         """Return the ARN of the new pipeline, or of the one that the same request has created before."""

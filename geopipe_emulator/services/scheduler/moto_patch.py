@@ -5,13 +5,16 @@ Only what can be delivered is accepted: schedules for functions, queues, topics 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ...events.delivery import DeadLetters, Delivery, Dispatcher, FailedDelivery, RetryLimits
 from ...events.permissions import may_assume
@@ -54,7 +57,7 @@ class SchedulerPatch:
         backends = getattr(sys.modules.get("moto.scheduler.models"), "scheduler_backends", None)
         for backend in list((backends or {}).get(self._environment.settings.account_id, {}).values()):
             for schedule in _schedules(backend):
-                self._follow(backend, schedule)
+                self._follow(backend, schedule, _moment(schedule.creation_date))
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Check schedules, forward the call, and run what it has changed."""
@@ -101,8 +104,8 @@ class SchedulerPatch:
         if not may_assume(self._environment, PRINCIPAL, _group_arn(call, request), target["RoleArn"]):
             raise _invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
 
-    def _follow(self, backend: Any, schedule: Any) -> None:
-        """Run the schedule as it is now."""
+    def _follow(self, backend: Any, schedule: Any, created: datetime | None = None) -> None:
+        """Run the schedule as it is now. `created` is of one that ran in an earlier process."""
         if schedule.state != "ENABLED":
             self._timetable.remove(schedule.arn)
             return
@@ -112,10 +115,18 @@ class SchedulerPatch:
             schedule.arn,
             expression,
             partial(self._run, schedule),
-            _first(expression, _moment(schedule.start_date)),
+            _first(expression, _moment(schedule.start_date), created),
             None if isinstance(expression, Once) else _moment(schedule.end_date),
-            partial(_delete, backend, schedule) if deletes else None,
+            partial(self._delete, backend, schedule) if deletes else None,
         )
+
+    def _delete(self, backend: Any, schedule: Any) -> None:
+        """Delete a schedule after its last time, through the API: a state folder keeps what calls have changed."""
+        group = backend.schedule_groups.get(schedule.group_name)
+        if group is not None and group.schedules.get(schedule.name) is schedule:
+            with contextlib.suppress(ClientError, BotoCoreError):
+                scheduler = self._environment.client("scheduler", schedule.arn.split(":")[3])
+                scheduler.delete_schedule(Name=schedule.name, GroupName=schedule.group_name)
 
     def _forget_deleted(self, call: Call) -> None:
         """End every schedule that moto no longer has."""
@@ -175,13 +186,22 @@ def _read_schedule(expression: str, zone: str) -> Schedule:
         raise _invalid(f"Invalid {what}.") from problem
 
 
-def _first(schedule: Schedule, start: datetime | None) -> datetime | None:
-    """Return the first time of a schedule, or None for the next one. A rate without a start begins immediately."""
+def _first(schedule: Schedule, start: datetime | None, created: datetime | None) -> datetime | None:
+    """Return the first time of a schedule, or None for the next one.
+
+    A rate without a start begins immediately. One that was created in an earlier process keeps its times.
+    """
     now = datetime.now(UTC)
     if isinstance(schedule, Once):
         return None
     if isinstance(schedule, Rate):
-        return start if start is not None and start > now else now
+        if start is not None and start > now:
+            return start
+        begin = start or created
+        if created is None or begin is None:
+            return now
+        periods = (now - begin) // timedelta(seconds=schedule.seconds) + 1
+        return begin + periods * timedelta(seconds=schedule.seconds)
     return schedule.next_after(start) if start is not None and start > now else None
 
 
@@ -219,12 +239,6 @@ def _describe_failure(schedule_arn: str, target_arn: str, moment: str, failure: 
         "RETRY_ATTEMPTS": str(failure.attempts - 1),
     }
     return attributes | ({"EXHAUSTED_RETRY_CONDITION": failure.exhausted} if failure.exhausted else {})
-
-
-def _delete(backend: Any, schedule: Any) -> None:
-    group = backend.schedule_groups.get(schedule.group_name)
-    if group is not None and group.schedules.get(schedule.name) is schedule:
-        del group.schedules[schedule.name]
 
 
 def _schedules(backend: Any) -> Iterator[Any]:

@@ -151,10 +151,12 @@ class _CallbackActivity:
             self._task, self._connect = task, connect
 
     def run(self) -> None:
-        task = self._opened()
-        url = str(task.body["SqsQueueUrl"])
         with self._lock:
-            answer, was_sent = self._known.answer, self._known.sent
+            task, answer, was_sent = self._task, self._known.answer, self._known.sent
+        if task is None:
+            # The answer came after the step was resumed, and before this: it has ended the step.
+            return
+        url = str(task.body["SqsQueueUrl"])
         if not was_sent:
             task.publish({CallbackStep.name: {"CallbackToken": self._known.token, "SqsQueueUrl": url}})
         if answer is not None:
@@ -175,11 +177,6 @@ class _CallbackActivity:
         with self._lock:
             self._stopping = True
         self._send_stopping()
-
-    def _opened(self) -> Task:
-        if self._task is None:
-            raise RuntimeError("the callback step was not opened")
-        return self._task
 
     def _change(self, **changes: Any) -> None:
         with self._lock:
