@@ -12,18 +12,29 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
     """Replace a plan file by the configuration and the options that the plan was made with.
 
     Raises:
-        UsageError: this version cannot apply the plan, or there is more than a plan file.
+        UsageError: this version cannot apply the plan, its configuration is not there, there is more than a plan file,
+            or the command takes none.
     """
-    if parsed.command != "apply" or not any(_may_be_plan(Path(name)) for name in parsed.configs):
+    if not any(_may_be_plan(Path(name)) for name in parsed.configs):
         return
     from ..stages.plan_file import read_plan_file
 
     saved = next(filter(None, map(read_plan_file, map(Path, parsed.configs))), None)
     if saved is None:
         return
+    if parsed.command != "apply":
+        raise UsageError(
+            f"{saved.path} is a plan file, and only `apply` takes one.",
+            f"Name the configuration that the plan is for, {saved.config_path}.",
+        )
     if len(parsed.configs) > 1 or parsed.all or parsed.only:
         raise UsageError(
             f"{saved.path} is a plan file, and `apply` takes one alone.", "Apply one plan after the other."
+        )
+    if not Path(saved.config_path).exists():
+        raise UsageError(
+            f"{saved.path} was made from {saved.config_path}, and there is no such file.",
+            "Apply it in the folder in which it was made, or in a checkout of the same files.",
         )
     parsed.saved_plan = saved
     parsed.configs = [saved.config_path]

@@ -110,6 +110,7 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
         ('{"plan_file": 2}', "version 2"),
         ('{"plan_file": 1, "options": {"set": 7}}', "is no complete plan file"),
         ('{"plan_file": 1}', "is no complete plan file"),
+        ('{\n  "plan_file": 1, "steps": [', "is no complete plan file"),
         ("{", "plan.json:1:"),
         ('{"deployment": 1}', "plan.json:1:"),
     ):
@@ -122,5 +123,8 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
     assert workplace.geopipe("plan", embedded, "--out", plan).returncode == 0
     ended = workplace.geopipe("apply", plan)
     assert ended.returncode == 2 and "ended with its command" in ended.stderr
+    elsewhere = workplace.geopipe("cleanup", plan)
+    assert elsewhere.returncode == 2 and "only `apply` takes one.\nName the configuration" in elsewhere.stderr
     config.unlink()
-    assert workplace.geopipe("apply", plan).returncode == 2
+    gone = workplace.geopipe("apply", plan)
+    assert gone.returncode == 2 and f"{plan} was made from" in gone.stderr
