@@ -1,4 +1,4 @@
-"""`apply plan.json`: a plan file in the place of a configuration."""
+"""`apply plan.json`, a plan file in the place of a configuration, and `plan --out`, which must not replace one."""
 
 from __future__ import annotations
 
@@ -44,12 +44,27 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
     parsed.prune = parsed.prune or saved.prune
 
 
+def protect_from_plan(parsed: argparse.Namespace) -> None:
+    """Raise UsageError where `--plan-out` names a file that holds something else, such as the configuration."""
+    path: Path | None = parsed.plan_out
+    if path is None or not (beginning := _beginning(path)):
+        return
+    is_config = any(Path(name).exists() and path.samefile(name) for name in parsed.configs)
+    if is_config or not beginning.startswith(b"{"):
+        raise UsageError(f"{path} exists and is no plan, and a plan would replace it.", "Name another --plan-out.")
+
+
 def _may_be_plan(path: Path) -> bool:
     """Whether the file looks like JSON. Everything else is left to the loader of configurations."""
+    return _beginning(path).startswith(b"{")
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first characters of a file, without white space before them; nothing if it cannot be read."""
     try:
         if not path.is_file():
-            return False
+            return b""
         with path.open("rb") as file:
-            return file.read(64).lstrip().startswith(b"{")
+            return file.read(64).lstrip()
     except OSError:
-        return False
+        return b""

@@ -125,6 +125,10 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
     assert ended.returncode == 2 and "ended with its command" in ended.stderr
     elsewhere = workplace.geopipe("cleanup", plan)
     assert elsewhere.returncode == 2 and "only `apply` takes one.\nName the configuration" in elsewhere.stderr
+    written = config.read_text()
+    replaced = workplace.geopipe("plan", config, "--out", config)
+    assert replaced.returncode == 2 and "a plan would replace it" in replaced.stderr
+    assert config.read_text() == written and "Plan:" not in replaced.stdout
     config.unlink()
     gone = workplace.geopipe("apply", plan)
     assert gone.returncode == 2 and f"{plan} was made from" in gone.stderr
