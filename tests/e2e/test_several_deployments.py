@@ -158,6 +158,8 @@ def test_ctrl_c_ends_each_as_it_would_end_alone(workplace: Workplace, emulator: 
     for name in ("first", "second"):
         assert f"{name}: Error: Interrupted." in output
         assert f"To clean up: python run.py cleanup {fleet} --only {name}" in output
+        locks = emulator.client("s3").list_objects_v2(Bucket=f"{name}-data", Prefix=f"geopipe/{name}/lock.json")
+        assert locks["KeyCount"] == 0
     assert "third: Error: Interrupted. Nothing was done for this deployment." in output
     assert {row[-1] for row in rows_of(output).values()} == {"130"}
 
