@@ -61,7 +61,7 @@ def test_a_reviewed_plan_is_applied_if_nothing_has_changed(workplace: Workplace,
     again = workplace.geopipe("apply", plan, *more[2:], env=env)
     assert again.returncode == 5
     assert f"Lambda function {FUNCTION}: the plan is to create it, now it would be to keep it" in again.stderr
-    assert f"plan config.yaml --out {plan}" in again.stderr
+    assert f"plan config.yaml --set function.timeout=77 --out {plan}" in again.stderr
 
 
 def test_a_plan_is_refused_for_each_thing_that_can_change(workplace: Workplace, standing: Standing) -> None:
