@@ -167,7 +167,8 @@ class SeveralDeployments:
             self._note(f"{config.deployment} in account {config.account_id}, {config.region} ({config.path.name})")
         self._note(
             "No other question is asked: as with --non-interactive, existing pipelines are updated, resources of "
-            "others are refused, and a clean-up policy of `ask` keeps everything."
+            "others are refused, a clean-up policy of `ask` keeps everything, and what `protect: true` protects is "
+            "deleted only with --confirm NAME."
         )
         question = (
             f"{self._parsed.command} {_count(len(configs), 'deployment')} in {_count(len(accounts), 'account')} and "
