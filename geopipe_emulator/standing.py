@@ -42,6 +42,12 @@ class StandingError(Exception):
     """The verb cannot do what it is for. The text says why, and what to do."""
 
 
+def program_name() -> str:
+    """Returns how the user calls us, for messages: a checkout has no command of that name."""
+    is_module = Path(sys.argv[0]).name == "__main__.py"
+    return f"python -m {__package__}" if is_module else "geopipe-emulator"
+
+
 def runtime_folder() -> Path:
     """Returns the folder of this user for files of running programs. It is private, and created if it is missing."""
     base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -72,7 +78,7 @@ def register() -> int:
 def _already_running(owner: dict[str, Any]) -> str:
     where = f"at {owner['url']} (PID {owner['pid']}" if owner else "(it is just starting"
     kept = f", state folder {owner['state_dir']}" if owner.get("state_dir") else ""
-    return f"an emulator is already running {where}{kept}). Use it, or end it: geopipe-emulator down"
+    return f"an emulator is already running {where}{kept}). Use it, or end it: {program_name()} down"
 
 
 def run_verb(arguments: Sequence[str]) -> int:
@@ -122,7 +128,7 @@ def _up(arguments: Sequence[str]) -> int:
     print(f"The emulator is running at {owner['url']} (PID {owner['pid']}){kept}.")
     print(f"Console, with an address that works once: {_console_address(log)}\n")
     print(export_lines(owner))
-    print('\nIn a shell: eval "$(geopipe-emulator env)". The end: geopipe-emulator down.')
+    print(f'\nIn a shell: eval "$({program_name()} env)". The end: {program_name()} down.')
     return 0
 
 
@@ -141,7 +147,7 @@ def _owner(process_id: int = 0) -> dict[str, Any]:
 def _running() -> dict[str, Any]:
     owner = _owner()
     if not owner:
-        raise StandingError("no emulator is running. Start one: geopipe-emulator up --detach")
+        raise StandingError(f"no emulator is running. Start one: {program_name()} up --detach")
     return owner
 
 
@@ -193,7 +199,7 @@ def _status(arguments: Sequence[str]) -> int:
     _no_options("status", arguments)
     owner = _owner()
     if not owner:
-        print("No emulator is running. Start one: geopipe-emulator up --detach")
+        print(f"No emulator is running. Start one: {program_name()} up --detach")
         return 3
     status = _request(owner, "GET", "/")
     state = status.get("state") or {}
@@ -219,7 +225,7 @@ def _reset(arguments: Sequence[str]) -> int:
 
 def _logs(arguments: Sequence[str]) -> int:
     """Print the last lines of the emulator in the background; with -f those that come, until it ends."""
-    parser = argparse.ArgumentParser(prog="geopipe-emulator logs", description=_logs.__doc__)
+    parser = argparse.ArgumentParser(prog=f"{program_name()} logs", description=_logs.__doc__)
     parser.add_argument("-f", "--follow", action="store_true", help="print new lines, until the emulator ends")
     options = parser.parse_args(arguments)
     path = runtime_folder() / LOG_FILE
@@ -260,7 +266,7 @@ def _request(owner: dict[str, Any], method: str, path: str) -> dict[str, Any]:
 
 def _no_options(verb: str, arguments: Sequence[str]) -> None:
     description = VERBS[verb].__doc__
-    argparse.ArgumentParser(prog=f"geopipe-emulator {verb}", description=description).parse_args(arguments)
+    argparse.ArgumentParser(prog=f"{program_name()} {verb}", description=description).parse_args(arguments)
 
 
 def _python_path() -> str:

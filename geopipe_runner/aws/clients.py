@@ -181,9 +181,9 @@ class Aws:
 
     def _guard(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model.service_name
-        if isinstance(self.retrier.time, StoppableClock):
-            self.retrier.time.check()
         is_of_lock = service == "s3" and bool(self._lock_key) and params.get("Key") == self._lock_key
+        if isinstance(self.retrier.time, StoppableClock) and not is_of_lock:  # the lock is released after the stop
+            self.retrier.time.check()
         if not is_read(service, model.name) and not is_of_lock:
             if self._readers:
                 raise WriteRefusedError(f"{service}:{model.name} during a plan")

@@ -57,7 +57,8 @@ class Clock:
 class StoppableClock(Clock):
     """The time of one of several deployments, whose command runs on a thread that no signal reaches.
 
-    After `interrupt`, the next wait and the next call of AWS end with Interrupted. Calls under way end as they would.
+    After `interrupt`, the next wait and the next call of AWS end with Interrupted. Only calls about the lock do not, so
+    that it can be released. Calls under way end as they would.
     """
 
     def __init__(self) -> None:

@@ -67,11 +67,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _run_on_deployments(command: CommandModule, parsed: argparse.Namespace) -> int:
-    from .plan_argument import read_plan_argument
+    from .plan_argument import protect_from_plan, read_plan_argument
     from .selection import refuse_several, select
 
     try:
         read_plan_argument(parsed)
+        protect_from_plan(parsed)
         selection = select(parsed, files=command.NEEDS == "files")
         if not takes_several(command):
             refuse_several(selection, parsed.command)

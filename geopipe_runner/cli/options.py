@@ -18,6 +18,9 @@ JOBS_THAT_READ = 25
 JOBS_THAT_WRITE = 10
 MOST_JOBS = 100
 
+# In seconds. No execution or log line is older, and a moment this long ago is after 1970, as CloudWatch wants it.
+LONGEST_DURATION = 10 * 365 * 24 * 3600
+
 # What the program asks of every command, whether or not it has the option.
 DEFAULTS: dict[str, object] = {
     "adopt": [],
@@ -126,6 +129,7 @@ def add_confirm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confirm",
         action="append",
+        type=_deployment_name,
         default=[],
         metavar="NAME",
         help="the name of the deployment, to delete without a question what `protect: true` protects",
@@ -197,12 +201,22 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
+def _deployment_name(text: str) -> str:
+    """Parse the name of a deployment. It is empty where a script names a variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give the name of the deployment")
+    return text
+
+
 def duration(text: str) -> timedelta:
     """Parse `90s`, `10m` or `2h`."""
     match = re.fullmatch(r"([0-9]{1,9})([smh])", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write it as 90s, 10m or 2h")
-    return timedelta(seconds=int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]])
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    if seconds > LONGEST_DURATION:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years, {LONGEST_DURATION // 3600}h")
+    return timedelta(seconds=seconds)
 
 
 def reason(text: str) -> str:

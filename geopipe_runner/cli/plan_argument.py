@@ -1,4 +1,4 @@
-"""`apply plan.json`: a plan file in the place of a configuration."""
+"""`apply plan.json`, a plan file in the place of a configuration, and `plan --out`, which must not replace one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
     """Replace a plan file by the configuration and the options that the plan was made with.
 
     Raises:
-        UsageError: this version cannot apply the plan, or there is more than a plan file.
+        UsageError: this version cannot apply the plan, its configuration is not there, there is more than a plan file,
+            or the command takes none.
     """
-    if parsed.command != "apply" or not any(_may_be_plan(Path(name)) for name in parsed.configs):
+    if not any(_may_be_plan(Path(name)) for name in parsed.configs):
         return
     from ..stages.plan_file import read_plan_file
 
     saved = next(filter(None, map(read_plan_file, map(Path, parsed.configs))), None)
     if saved is None:
         return
+    if parsed.command != "apply":
+        raise UsageError(
+            f"{saved.path} is a plan file, and only `apply` takes one.",
+            f"Name the configuration that the plan is for, {saved.config_path}.",
+        )
     if len(parsed.configs) > 1 or parsed.all or parsed.only:
         raise UsageError(
             f"{saved.path} is a plan file, and `apply` takes one alone.", "Apply one plan after the other."
+        )
+    if not Path(saved.config_path).exists():
+        raise UsageError(
+            f"{saved.path} was made from {saved.config_path}, and there is no such file.",
+            "Apply it in the folder in which it was made, or in a checkout of the same files.",
         )
     parsed.saved_plan = saved
     parsed.configs = [saved.config_path]
@@ -33,12 +44,27 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
     parsed.prune = parsed.prune or saved.prune
 
 
+def protect_from_plan(parsed: argparse.Namespace) -> None:
+    """Raise UsageError where `--plan-out` names a file that holds something else, such as the configuration."""
+    path: Path | None = parsed.plan_out
+    if path is None or not (beginning := _beginning(path)):
+        return
+    is_config = any(Path(name).exists() and path.samefile(name) for name in parsed.configs)
+    if is_config or not beginning.startswith(b"{"):
+        raise UsageError(f"{path} exists and is no plan, and a plan would replace it.", "Name another --plan-out.")
+
+
 def _may_be_plan(path: Path) -> bool:
     """Whether the file looks like JSON. Everything else is left to the loader of configurations."""
+    return _beginning(path).startswith(b"{")
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first characters of a file, without white space before them; nothing if it cannot be read."""
     try:
         if not path.is_file():
-            return False
+            return b""
         with path.open("rb") as file:
-            return file.read(64).lstrip().startswith(b"{")
+            return file.read(64).lstrip()
     except OSError:
-        return False
+        return b""

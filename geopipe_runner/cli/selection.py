@@ -66,7 +66,7 @@ def select(parsed: argparse.Namespace, *, files: bool) -> DeploymentSelection:
         found = [deployment for deployment in found if deployment.path.resolve() not in bases]
     entries = [deployment for deployment in found if deployment.entry]
     if parsed.only:
-        found = _only(found, parsed.only)
+        found = _only(found, parsed.only, str(parsed.saved_plan.path) if parsed.saved_plan else "--only")
         is_set = is_set or len(found) > 1
     else:
         is_set = is_set or bool(entries)
@@ -132,15 +132,18 @@ def _read(path: Path, files: bool, settings: Sequence[str]) -> Iterator[Selected
         yield SelectedDeployment(path, file, name)
 
 
-def _only(found: Sequence[SelectedDeployment], patterns: Sequence[str]) -> list[SelectedDeployment]:
-    """Returns the deployments whose names match one of the patterns. A file without entries has the name in it."""
+def _only(found: Sequence[SelectedDeployment], patterns: Sequence[str], source: str) -> list[SelectedDeployment]:
+    """Returns the deployments whose names match one of the patterns. A file without entries has the name in it.
+
+    `source` is where the patterns come from, for messages.
+    """
     names = [deployment.entry or _name_in(deployment) for deployment in found]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             near = nearest(pattern, names)
             known = f"The deployments are {shortened([name for name in names if name])}."
             raise UsageError(
-                f"--only: no deployment is called {pattern!r}.", f'Did you mean "{near}"?' if near else known
+                f"{source}: no deployment is called {pattern!r}.", f'Did you mean "{near}"?' if near else known
             )
     return [
         deployment

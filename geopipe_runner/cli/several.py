@@ -12,7 +12,7 @@ import re
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,11 +99,13 @@ class SeveralDeployments:
 
         Raises:
             UsageError: the command line is ambiguous, or two configurations claim the same resource. Nothing was done.
+            RefusedError: `--confirm` names none of the deployments, or the answer to the question is no.
         """
         self._refuse_options()
         jobs = _load(deployments)
         loaded = [(job, job.config) for job in jobs if job.config is not None]
         worlds = find_worlds([Claimant(job.selected.title, config) for job, config in loaded])
+        self._refuse_unknown_confirmations({job.watch.result.deployment for job in jobs})
         self._refuse_questions([config for _, config in loaded])
         self._confirm([config for _, config in loaded])
         places = {(str(config.path), config.entry): world for (_, config), world in zip(loaded, worlds, strict=True)}
@@ -131,6 +133,15 @@ class SeveralDeployments:
     def _changes_something(self) -> bool:
         return self._command.SEVERAL == "write" and not getattr(self._parsed, "dry_run", False)
 
+    def _refuse_unknown_confirmations(self, known: Set[str]) -> None:
+        """Refuse a name that is no deployment's: then this is another set than the caller believes."""
+        if unknown := sorted(self._options.confirm - known):
+            raise RefusedError(
+                f"Nothing was done, because --confirm names {', '.join(unknown)}, and these are the deployments "
+                f"{shortened(sorted(known))}.",
+                "Check which configurations you named.",
+            )
+
     def _refuse_questions(self, configs: Sequence[Config]) -> None:
         if self._parsed.command != "cleanup" or not self._changes_something or not self._options.interactive:
             return
@@ -156,7 +167,8 @@ class SeveralDeployments:
             self._note(f"{config.deployment} in account {config.account_id}, {config.region} ({config.path.name})")
         self._note(
             "No other question is asked: as with --non-interactive, existing pipelines are updated, resources of "
-            "others are refused, and a clean-up policy of `ask` keeps everything."
+            "others are refused, a clean-up policy of `ask` keeps everything, and what `protect: true` protects is "
+            "deleted only with --confirm NAME."
         )
         question = (
             f"{self._parsed.command} {_count(len(configs), 'deployment')} in {_count(len(accounts), 'account')} and "
@@ -232,7 +244,12 @@ class SeveralDeployments:
             if job.error is not None or job.config is None:
                 raise job.error or AssertionError("without a configuration, there is an error")
             job.watch.begin()
-            options = replace(self._options, interactive=False, output_dir=self._folder(job))
+            options = replace(
+                self._options,
+                interactive=False,
+                output_dir=self._folder(job),
+                confirm=self._options.confirm & {job.config.deployment},  # the other names are about other deployments
+            )
             session = Session(job.config, options, report, job.clock, shared=shared)
             code = self._command.run(session, self._arguments(job))
         except GeopipeError as error:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 from ..aws.account import Account, partition_of
 from ..config.model import Config
@@ -60,7 +61,8 @@ def find_worlds(claimants: Sequence[Claimant]) -> list[World]:
     Those that start an emulator share one if its settings are the same, and none claims what another one does.
 
     Raises:
-        UsageError: two configurations claim the same resource.
+        UsageError: two configurations claim the same resource, or need two emulators that keep their accounts in one
+            folder.
     """
     worlds: list[World] = []
     taken: dict[World, list[tuple[Claimant, frozenset[Claim]]]] = defaultdict(list)
@@ -74,6 +76,7 @@ def find_worlds(claimants: Sequence[Claimant]) -> list[World]:
         worlds.append(world)
         taken[world].append((claimant, claims))
     _refuse_conflicts(list(taken.values()))
+    _refuse_shared_folders(claimants, worlds)
     return worlds
 
 
@@ -133,6 +136,24 @@ def _refuse_conflicts(groups: Sequence[Sequence[tuple[Claimant, frozenset[Claim]
         "\n".join(["Nothing was done, because these configurations claim the same resources:", *lines]),
         "Give one of each pair other names, such as another `deployment`, or leave one out.",
     )
+
+
+def _refuse_shared_folders(claimants: Sequence[Claimant], worlds: Sequence[World]) -> None:
+    """Refuse two emulators for one state folder: the second one could not start."""
+    first: dict[Path, tuple[Claimant, World]] = {}
+    for claimant, world in zip(claimants, worlds, strict=True):
+        config = claimant.config
+        if not config.embedded or config.emulator.state_dir is None:
+            continue
+        other, its_world = first.setdefault(config.emulator.state_dir.resolve(), (claimant, world))
+        if its_world != world:
+            is_same_account = other.config.account_id == config.account_id
+            what = "different settings in `emulator`" if is_same_account else "different accounts"
+            raise UsageError(
+                f"Nothing was done, because {other.title} and {claimant.title} have the same `emulator.state_dir`, but "
+                f"{what}.",
+                "Give each a folder of its own, such as `.geopipe/${account_id}` or `.geopipe/${deployment}`.",
+            )
 
 
 def _describe(claims: Sequence[Claim], config: Config) -> str:

@@ -10,10 +10,13 @@ from ..config.messages import nearest
 from ..errors import UsageError
 from ..events import ConsoleLink, LinksShown
 from ..reconcile.blueprint import build_blueprint
-from .find import KEEP_AN_EMULATOR
 from .session import Session
 
 _EMULATOR_CONSOLE = "/_console/"
+# Not KEEP_AN_EMULATOR: a state folder keeps the account, and no console.
+_KEEP_ONE_RUNNING = (
+    "Start one that keeps running, `python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
+)
 
 
 def show(session: Session, key: str | None) -> str:
@@ -26,7 +29,7 @@ def show(session: Session, key: str | None) -> str:
     """
     config = session.config
     if config.embedded:
-        raise UsageError("There is nothing to see.", KEEP_AN_EMULATOR)
+        raise UsageError("The emulator ends with each command, and its console with it.", _KEEP_ONE_RUNNING)
     deployment = session.deployment()
     resources = build_blueprint(deployment).resources
     if key is not None and key not in (known := [resource.key for resource in resources]):

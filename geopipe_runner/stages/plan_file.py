@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ _LABELS = {kind.name: kind.label for kind in KINDS}
 # Lines that a refusal has at most, and characters of a value in one of them.
 _LINES = 40
 _WIDEST = 80
+_BEGINNING = re.compile(r'\s*\{\s*"plan_file"')
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,15 @@ def read_plan_file(path: Path) -> SavedPlan | None:
     Raises:
         UsageError: it is a plan that this version cannot apply.
     """
+    incomplete = UsageError(f"{path} is no complete plan file.", "Make the plan again: plan CONFIG --out FILE")
+    text = ""
     try:
         # A pipe could be read once only, and a configuration may come from one.
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         document = json.loads(text) if text.lstrip().startswith("{") else None
     except (OSError, ValueError, RecursionError):
+        if _BEGINNING.match(text):  # it was cut off, or edited by hand
+            raise incomplete from None
         return None
     if not isinstance(document, dict) or "plan_file" not in document:
         return None
@@ -80,7 +87,7 @@ def read_plan_file(path: Path) -> SavedPlan | None:
         _ = (saved.config_path, saved.entry, saved.settings, saved.adopt, saved.prune, [*_steps(document).values()])
         _ = (bytes.fromhex(document["secrets"]["salt"]), dict(document["configuration"]["values"]))
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise UsageError(f"{path} is no complete plan file.", "Make the plan again: plan CONFIG --out FILE") from None
+        raise incomplete from None
     return saved
 
 
@@ -89,7 +96,8 @@ def refuse_embedded(config: Config) -> None:
     if config.forgets:
         raise UsageError(
             "The plan was made with an emulator that has ended with its command.",
-            "Set `endpoint` in the configuration to an emulator that keeps running, and make the plan again.",
+            "In the configuration, set `emulator.state_dir`, or `endpoint` to an emulator that keeps running. Then "
+            "make the plan again.",
         )
 
 
@@ -107,6 +115,9 @@ def refuse_changed(saved: SavedPlan, setup_plan: SetupPlan) -> None:
     listed = "".join(f"\n  {line}" for line in (*lines[:_LINES], *more))
     config = os.path.relpath(context.config.path)
     config += f" --only {context.config.entry}" if context.config.entry else ""
+    config += "".join(f" --set {shlex.quote(setting)}" for setting in saved.settings)
+    config += f" --adopt {','.join(saved.adopt)}" if saved.adopt else ""
+    config += " --prune" if saved.prune else ""
     raise RefusedError(
         f"Nothing was done, because {saved.path} was made from something else:{listed}",
         f"Make the plan again, and review it: {context.options.program} plan {config} --out {saved.path}",

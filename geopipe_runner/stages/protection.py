@@ -27,7 +27,7 @@ def check_confirmation(config: Config, options: Options, *, cleans_up: bool) -> 
         )
     deletes = options.prune or (cleans_up and options.cleanup_policy(config) not in ("ask", "none"))
     if deletes and config.protect and not options.confirm and not options.interactive:
-        raise _unconfirmed(config, "done")
+        raise _unconfirmed(config, options, "done")
 
 
 def confirm_deletion(context: Context, changes: Sequence[PlannedChange]) -> None:
@@ -36,7 +36,7 @@ def confirm_deletion(context: Context, changes: Sequence[PlannedChange]) -> None
     if not changes or not config.protect or context.state.deletion_confirmed or config.deployment in options.confirm:
         return
     if not options.interactive:
-        raise _unconfirmed(config, "deleted")
+        raise _unconfirmed(config, options, "deleted")
     names = [f"{change.resource.kind.label} {change.resource.name}" for change in changes]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     question = (
@@ -47,8 +47,10 @@ def confirm_deletion(context: Context, changes: Sequence[PlannedChange]) -> None
     context.state.deletion_confirmed = True
 
 
-def _unconfirmed(config: Config, what: str) -> RefusedError:
+def _unconfirmed(config: Config, options: Options, what: str) -> RefusedError:
+    # `apply` has no --cleanup, and --cleanup=none does not keep what --prune deletes.
+    keep = "leave out --prune" if options.prune else "pass --cleanup=none"
     return RefusedError(
         f"Nothing was {what}, because the deployment {config.deployment} is protected (`protect: true`).",
-        f"To delete what belongs to it, pass --confirm {config.deployment}; to keep it, --cleanup=none.",
+        f"To delete what belongs to it, pass --confirm {config.deployment}; to keep it, {keep}.",
     )

@@ -104,6 +104,6 @@ def test_the_end_of_a_reading_command_deletes_nothing(
 
 def test_what_cannot_be_followed(workplace: Workplace) -> None:
     done = workplace.geopipe("logs", workplace.config(), "--follow")
-    assert done.returncode == 2 and "Start one that keeps running" in done.stderr
+    assert done.returncode == 2 and "start one that keeps running" in done.stderr
     done = workplace.geopipe("logs", workplace.config(), "--follow", "--execution", "x")
     assert done.returncode == 2 and "Leave out --execution" in done.stderr

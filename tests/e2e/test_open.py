@@ -76,6 +76,8 @@ def test_the_console_of_an_emulator_is_opened_on_a_terminal(workplace: Workplace
 def test_where_there_is_nothing_to_open(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["open", str(workplace.config())]) == 2
     assert "Start one that keeps running" in capsys.readouterr().err
+    assert main(["open", str(workplace.config(emulator={"state_dir": "kept"}))]) == 2
+    assert "state_dir" not in capsys.readouterr().err  # it keeps the account, and no console
     assert main(["open", str(workplace.config(endpoint="http://127.0.0.1:9"))]) == 1
     assert "Nothing listens" in capsys.readouterr().err
     assert main(["open", str(workplace.config(target="aws")), "--resource", "quee"]) == 2

@@ -61,7 +61,7 @@ def test_a_reviewed_plan_is_applied_if_nothing_has_changed(workplace: Workplace,
     again = workplace.geopipe("apply", plan, *more[2:], env=env)
     assert again.returncode == 5
     assert f"Lambda function {FUNCTION}: the plan is to create it, now it would be to keep it" in again.stderr
-    assert f"plan config.yaml --out {plan}" in again.stderr
+    assert f"plan config.yaml --set function.timeout=77 --out {plan}" in again.stderr
 
 
 def test_a_plan_is_refused_for_each_thing_that_can_change(workplace: Workplace, standing: Standing) -> None:
@@ -110,6 +110,7 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
         ('{"plan_file": 2}', "version 2"),
         ('{"plan_file": 1, "options": {"set": 7}}', "is no complete plan file"),
         ('{"plan_file": 1}', "is no complete plan file"),
+        ('{\n  "plan_file": 1, "steps": [', "is no complete plan file"),
         ("{", "plan.json:1:"),
         ('{"deployment": 1}', "plan.json:1:"),
     ):
@@ -122,5 +123,12 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
     assert workplace.geopipe("plan", embedded, "--out", plan).returncode == 0
     ended = workplace.geopipe("apply", plan)
     assert ended.returncode == 2 and "ended with its command" in ended.stderr
+    elsewhere = workplace.geopipe("cleanup", plan)
+    assert elsewhere.returncode == 2 and "only `apply` takes one.\nName the configuration" in elsewhere.stderr
+    written = config.read_text()
+    replaced = workplace.geopipe("plan", config, "--out", config)
+    assert replaced.returncode == 2 and "a plan would replace it" in replaced.stderr
+    assert config.read_text() == written and "Plan:" not in replaced.stdout
     config.unlink()
-    assert workplace.geopipe("apply", plan).returncode == 2
+    gone = workplace.geopipe("apply", plan)
+    assert gone.returncode == 2 and f"{plan} was made from" in gone.stderr

@@ -34,7 +34,7 @@ def test_a_protected_deployment_needs_its_name(workplace: Workplace, standing: S
     _refuses(workplace, standing, "cleanup", config, "--output", "json", "--cleanup=queue", because=needs_name)
     _refuses(workplace, standing, "run", *quiet, "--cleanup=all", because=needs_name)
     _refuses(workplace, standing, "resume", *quiet, "--cleanup=all", because=needs_name)
-    _refuses(workplace, standing, "apply", *quiet, "--prune", because=needs_name)
+    _refuses(workplace, standing, "apply", *quiet, "--prune", because=f"{needs_name}; to keep it, leave out --prune")
     for command in ("cleanup", "run"):
         wrong = (command, *quiet, "--cleanup=all", "--confirm", "prod")
         _refuses(workplace, standing, *wrong, because="--confirm names prod")

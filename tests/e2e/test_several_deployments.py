@@ -106,7 +106,10 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
     assert [result["execution"] for result in summary["deployments"]] == ["Succeeded", "Succeeded"]
     assert (summary["event"], finished) == ("summary", {"time": finished["time"], "event": "finished", "exit_code": 0})
 
-    gone = workplace.geopipe("cleanup", fleet, *two, "--cleanup=all", "--non-interactive")
+    # The name of a protected one needs no names of the others.
+    deployments["good-one"]["protect"] = True
+    write_fleet(workplace.folder, emulator.url, deployments)
+    gone = workplace.geopipe("cleanup", fleet, *two, "--cleanup=all", "--non-interactive", "--confirm", "good-one")
     assert gone.returncode == 0, gone.stderr
     assert {row[2] for row in rows_of(gone.stdout).values()} == {"-19"}
 
@@ -114,6 +117,7 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
 def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emulator: Standing) -> None:
     before = emulator.calls()
     fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}})
+    quiet = ("cleanup", fleet, "--cleanup=all", "--non-interactive")
     single = workplace.folder / "single.yaml"
     single.write_text("extends: fleet.yaml\n")
     twin = yaml.safe_load(fleet.read_text()) | {"deployment": "three", "bucket": {"name": "one-data"}}
@@ -127,9 +131,11 @@ def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emul
         ("plan", fleet, "--adopt", "queue"): "--adopt is about one deployment",
         ("plan", fleet, "--plan-out", "plan.json"): "--plan-out is about one deployment",
         ("plan", fleet, "missing.yaml"): "There is no file 'missing.yaml'",
+        (*quiet, "--confirm", "thre"): "--confirm names thre, and these are the deployments one, two.",
     }.items():
         refused = workplace.geopipe(*arguments)
-        assert (refused.returncode, refused.stderr.count("Traceback")) == (2, 0), refused.stderr
+        code = 5 if "--confirm" in arguments else 2
+        assert (refused.returncode, refused.stderr.count("Traceback")) == (code, 0), refused.stderr
         assert message in refused.stderr
     assert emulator.calls() == before
 
@@ -152,6 +158,8 @@ def test_ctrl_c_ends_each_as_it_would_end_alone(workplace: Workplace, emulator: 
     for name in ("first", "second"):
         assert f"{name}: Error: Interrupted." in output
         assert f"To clean up: python run.py cleanup {fleet} --only {name}" in output
+        locks = emulator.client("s3").list_objects_v2(Bucket=f"{name}-data", Prefix=f"geopipe/{name}/lock.json")
+        assert locks["KeyCount"] == 0
     assert "third: Error: Interrupted. Nothing was done for this deployment." in output
     assert {row[-1] for row in rows_of(output).values()} == {"130"}
 

@@ -40,6 +40,7 @@ def test_an_emulator_in_the_background(tmp_path: Path) -> None:
         subprocess.run(["/bin/sh", "-c", shell], check=True, timeout=180, env=environment)
         again = run("up")
         assert again.returncode == 1 and "an emulator is already running at http://127.0.0.1:" in again.stderr
+        assert "end it: python -m geopipe_emulator down" in again.stderr  # as it was called
         status = run("status")
         assert status.returncode == 0 and str(tmp_path / "account") in status.stdout
         pid = int(status.stdout.split("(PID ")[1].split(")")[0])

@@ -181,6 +181,8 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
         (["status", LOCAL, "--follow"], "`resume` follows an execution"),
         ([LOCAL, "-c"], "`geopipe run --help` shows the options"),
         (["callbacks", LOCAL, "--fail", " "], "--fail: it is empty"),
+        (["cleanup", LOCAL, "--confirm", ""], "--confirm: it is empty; give the name of the deployment"),
+        (["logs", LOCAL, "--since", "999999999h"], "'999999999h' is longer than ten years, 87600h"),
     ],
 )
 def test_wrong_usage_says_what_is_wrong(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

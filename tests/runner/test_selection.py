@@ -164,3 +164,17 @@ def test_local_deployments_share_an_emulator_where_their_settings_allow(folder: 
     )
     assert worlds[0] == worlds[1]
     assert len(set(worlds)) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [("emulator: {state_dir: kept, job_seconds: 1}", "different settings"), ("account_id: '111111111111'", "accounts")],
+)
+def test_two_emulators_with_one_state_folder_are_refused(more: str, what: str, folder: Path) -> None:
+    own = "local;deployment: {0}\nbucket: {{name: {0}-data}}\n"
+    kept = "emulator: {state_dir: kept}\n"
+    same = {"one": own.format("one") + kept, "two": own.format("two") + kept}
+    assert len(set(find_worlds(claimants(folder, **same)))) == 1
+    other = own.format("three") + (more if "state_dir" in more else kept + more)
+    with pytest.raises(UsageError, match=rf"one and other have the same `emulator.state_dir`, but .*{what}"):
+        find_worlds(claimants(folder, **same, other=other))
