@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..config.messages import nearest
+from ..path_checks import is_there
 from . import options
 from .commands import CommandModule, load_commands, takes_several
 
@@ -173,7 +174,7 @@ def _put_command_first(words: list[str], parser: Parser) -> list[str]:
     command = _OLD_NAMES.get(word, word)
     if command in commands:
         return [command, *words[:first], *words[first + 1 :]]
-    if re.fullmatch(r"[A-Za-z]+", word) and not Path(word).exists():
+    if re.fullmatch(r"[A-Za-z]+", word) and not is_there(word):
         near = nearest(word, commands)
         valid = f'did you mean "{near}"?' if near else f"use one of {', '.join(commands)}"
         parser.error(f'there is no command "{word}"; {valid}')

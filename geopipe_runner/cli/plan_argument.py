@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import UsageError
+from ..path_checks import is_file, is_there
 
 
 def read_plan_argument(parsed: argparse.Namespace) -> None:
@@ -31,7 +32,7 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
         raise UsageError(
             f"{saved.path} is a plan file, and `apply` takes one alone.", "Apply one plan after the other."
         )
-    if not Path(saved.config_path).exists():
+    if not is_there(saved.config_path):
         raise UsageError(
             f"{saved.path} was made from {saved.config_path}, and there is no such file.",
             "Apply it in the folder in which it was made, or in a checkout of the same files.",
@@ -49,7 +50,7 @@ def protect_from_plan(parsed: argparse.Namespace) -> None:
     path: Path | None = parsed.plan_out
     if path is None or not (beginning := _beginning(path)):
         return
-    is_config = any(Path(name).exists() and path.samefile(name) for name in parsed.configs)
+    is_config = any(is_there(name) and is_there(path) and path.samefile(name) for name in parsed.configs)
     if is_config or not beginning.startswith(b"{"):
         raise UsageError(f"{path} exists and is no plan, and a plan would replace it.", "Name another --plan-out.")
 
@@ -62,7 +63,7 @@ def _may_be_plan(path: Path) -> bool:
 def _beginning(path: Path) -> bytes:
     """Return the first characters of a file, without white space before them; nothing if it cannot be read."""
     try:
-        if not path.is_file():
+        if not is_file(path):
             return b""
         with path.open("rb") as file:
             return file.read(64).lstrip()

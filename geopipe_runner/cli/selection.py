@@ -16,6 +16,7 @@ from pathlib import Path
 from ..config import Config, ConfigFile, shortened
 from ..config.messages import nearest
 from ..errors import ConfigError, UsageError
+from ..path_checks import is_folder, is_there
 
 _PATTERN = "*?["
 _SUFFIXES = (".yaml", ".yml")
@@ -84,7 +85,7 @@ def refuse_several(selection: DeploymentSelection, command: str) -> None:
 
 def _paths(parsed: argparse.Namespace) -> Iterator[Path]:
     """Yields every file once, in the order of the command line."""
-    missing = [word for word in parsed.configs if not _is_pattern(word) and not Path(word).exists()]
+    missing = [word for word in parsed.configs if not _is_pattern(word) and not is_there(word)]
     if missing and (len(parsed.configs) > 1 or parsed.all):  # the problem of the only file is that of a configuration
         raise UsageError(f"There is no file {missing[0]!r}.", "Check the paths on the command line.")
     seen: set[Path] = set()
@@ -95,7 +96,7 @@ def _paths(parsed: argparse.Namespace) -> Iterator[Path]:
 
 
 def _is_pattern(word: str) -> bool:
-    return any(character in word for character in _PATTERN) and not Path(word).exists()
+    return any(character in word for character in _PATTERN) and not is_there(word)
 
 
 def _expand(word: str) -> list[Path]:
@@ -117,7 +118,7 @@ def _files_below(folders: Sequence[Path]) -> Iterator[Path]:
             folders_inside[:] = [name for name in folders_inside if not name.startswith(".")]
             found += [Path(parent, n) for n in names if n.endswith(_SUFFIXES) and not n.startswith(".")]
         if not found:
-            what = "has no YAML files" if folder.is_dir() else "is not a folder"
+            what = "has no YAML files" if is_folder(folder) else "is not a folder"
             raise UsageError(f"{folder} {what}.", "Name a folder of configurations after --all.")
         yield from sorted(found)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..path_checks import is_there
 from .document import Document, KeyPath, TextPart, unreadable
 from .messages import quote
 from .parser import parse, parse_value
@@ -38,14 +39,14 @@ def read_layers(path: Path) -> Document:
     seen = [path.resolve()]
     while (found := _pop_extends(document)) is not None:
         base, fault = found
+        if not is_there(base):
+            what = f"extends: there is no file {quote(base)}"
+            raise ConfigError([document.problem(fault, what, "give the path of a YAML file, relative to this one")])
         if base.resolve() in seen:
             raise ConfigError([document.problem(fault, f"{quote(base)} extends itself", "leave one `extends` out")])
         if len(seen) == _MAX_LEVELS:
             what = f"more than {_MAX_LEVELS} files extend each other"
             raise ConfigError([document.problem(fault, what, "use fewer")])
-        if not base.exists():
-            what = f"extends: there is no file {quote(base)}"
-            raise ConfigError([document.problem(fault, what, "give the path of a YAML file, relative to this one")])
         seen.append(base.resolve())
         document = merge(document, _read_file(base, str(base)))
     return document

@@ -15,6 +15,7 @@ from ..config.model import Config
 from ..documents import PLAN_FILE_VERSION, saved_plan_document
 from ..errors import RefusedError, UsageError
 from ..kinds.registry import KINDS
+from ..path_checks import is_file, is_there
 from .setup import SetupPlan
 
 _LABELS = {kind.name: kind.label for kind in KINDS}
@@ -36,7 +37,7 @@ class SavedPlan:
         """The configuration: from the current folder, or from that of the plan file."""
         written = str(self.document["configuration"]["path"])
         near_plan = self.path.parent / written
-        return str(near_plan) if not Path(written).exists() and near_plan.exists() else written
+        return str(near_plan) if not is_there(written) and is_there(near_plan) else written
 
     @property
     def entry(self) -> str | None:
@@ -68,7 +69,7 @@ def read_plan_file(path: Path) -> SavedPlan | None:
     text = ""
     try:
         # A pipe could be read once only, and a configuration may come from one.
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        text = path.read_text(encoding="utf-8") if is_file(path) else ""
         document = json.loads(text) if text.lstrip().startswith("{") else None
     except (OSError, ValueError, RecursionError):
         if _BEGINNING.match(text):  # it was cut off, or edited by hand

@@ -52,6 +52,9 @@ _TRANSCRIPT = [
 
 # Ours to start it, the function's to do its work.
 _CALLS_OF_AN_EXECUTION = {
+    # The deployment's lock.
+    "s3:PutObject",
+    "s3:DeleteObject",
     "sagemaker:StartPipelineExecution",
     "sagemaker:SendPipelineExecutionStepSuccess",
     "sagemaker-geospatial:StartVectorEnrichmentJob",

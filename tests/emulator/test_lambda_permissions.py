@@ -240,8 +240,6 @@ def test_what_is_not_emulated_is_refused_by_name(account: Functions) -> None:
         ("create_function_url_config", {"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}),
         ("put_function_code_signing_config", {"CodeSigningConfigArn": signing}),
         ("put_provisioned_concurrency_config", {"Qualifier": "1", "ProvisionedConcurrentExecutions": 1}),
-        ("put_runtime_management_config", {"UpdateRuntimeOn": "FunctionUpdate"}),
-        ("put_function_recursion_config", {"RecursiveLoop": "Allow"}),
         ("put_function_event_invoke_config", {"DestinationConfig": bus}),
     ]
     wrong = [

@@ -178,11 +178,16 @@ def test_dead_letters_arrive_while_a_receiver_waits(sqs: Any) -> None:
     attributes = {"VisibilityTimeout": "1", "RedrivePolicy": redrive}
     url = sqs.create_queue(QueueName="living", Attributes=attributes)["QueueUrl"]
     found: list[dict[str, Any]] = []
-    waiting = threading.Thread(target=lambda: found.extend(receive(sqs, dead_url)))
+    deadline = time.monotonic() + 60
+
+    def wait_for_one() -> None:
+        while not found and time.monotonic() < deadline:  # a receive may end before a slow machine got this far
+            found.extend(receive(sqs, dead_url))
+
+    waiting = threading.Thread(target=wait_for_one)
     waiting.start()
     sqs.send_message(QueueUrl=url, MessageBody="poison")
     assert len(receive(sqs, url)) == len(receive(sqs, url)) == 1
-    deadline = time.monotonic() + 60
     while waiting.is_alive() and time.monotonic() < deadline:
         assert receive(sqs, url, wait=0) == []
     assert [message["Body"] for message in found] == ["poison"]
