@@ -11,7 +11,10 @@ import pytest
 from geopipe_emulator.emulator import EmulatorServer
 from geopipe_emulator.settings import Settings
 from tests.support.fidelity.documents import Statement, differences_from, statements
-from tests.support.kinds import ACCOUNT, REGION, Hands
+from tests.support.kinds import REGION, Hands
+
+# Of its own: moto keeps the state of an account per process, and other tests' emulators are in this one.
+ACCOUNT = "345678901234"
 
 
 @pytest.fixture(scope="module")
