@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import tenacity
-
 from ..errors import AwsError
 
 T = TypeVar("T")
@@ -51,6 +49,8 @@ def poll(
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Returns what `read` returns once it is final; reads `every` s. Raises TimedOut after `within` s."""
+    import tenacity  # takes as long as a call; a command that only reads needs none of it
+
     deadline = clock() + within
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda value: not is_final(value)),

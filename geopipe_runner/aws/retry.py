@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import tenacity
-
 from . import error_codes as codes
 from . import poll as polling
 from .clock import Clock, Time
@@ -150,6 +148,8 @@ class Retrier:
 
         `within` replaces the cause's time limit, in seconds.
         """
+        import tenacity  # takes as long as a call; a command that only reads needs none of it
+
         if within is None:
             within = self.role_not_ready_within if cause.is_propagation else cause.within
         limit, started = within, self.time.clock()

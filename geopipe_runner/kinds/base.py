@@ -180,6 +180,8 @@ class Kind(ABC, Generic[S]):
     """Whether executions fail without it, so that they are stopped before it is deleted."""
     holds_lock: ClassVar[bool] = False
     """Whether the lock of the deployment lies in it: it is created first, and deleted after everything else."""
+    deletion_takes_time: ClassVar[bool] = False
+    """Whether `delete` only begins a deletion, and `wait_until_gone` waits for its end."""
     shapes_results: ClassVar[bool] = False
     """Whether an execution started before a change of it is not the same work any more."""
     asks_before_update: ClassVar[bool] = False
@@ -261,6 +263,10 @@ class Kind(ABC, Generic[S]):
     @abstractmethod
     def delete(self, aws: Aws, spec: S, observed: Observed) -> None:
         """Delete it. A resource that does not exist any more is fine."""
+
+    def wait_until_gone(self, aws: Aws, spec: S) -> None:
+        """Wait until a deletion has ended. Only for a kind whose `deletion_takes_time`."""
+        raise NotImplementedError(f"a {self.label} is gone immediately")
 
     def compare(self, spec: S, observed: Observed) -> tuple[Change, ...]:
         """Returns every difference between the resource in AWS and the desired one. Pure."""

@@ -201,7 +201,8 @@ class EventSourceMapping(Kind[MappingSpec]):
     def delete(self, aws: Aws, spec: MappingSpec, observed: Observed) -> None:
         """Delete it and wait for the end: until then it reads a queue that is deleted next."""
         client, uuid = aws.client("lambda"), observed.identity
-        ignore_not_found(lambda: _wait_for_state(aws, uuid, _READY))
+        if not observed.ready:
+            ignore_not_found(lambda: _wait_for_state(aws, uuid, _READY))
         ignore_not_found(
             lambda: aws.retrier.call(MAPPING_IN_USE, lambda: client.delete_event_source_mapping(UUID=uuid))
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..aws.error_codes import ClientError, error_code
+from ..aws.error_codes import DELETE_CONFLICT, ClientError, error_code
 from ..aws.not_found import ignore_not_found, none_if_not_found
 from ..aws.parallel import in_background, in_parallel
 from ..aws.retry import NOT_YET_KNOWN, STILL_ATTACHED
@@ -160,13 +160,27 @@ class IamPolicy(Kind[PolicySpec]):
             iam.tag_policy(PolicyArn=spec.arn, Tags=tag_list(spec.tags))
 
     def delete(self, aws: Aws, spec: PolicySpec, observed: Observed) -> None:
-        """Delete in the order that IAM demands: attachments, older versions, the policy."""
+        """Detach the policy from its role and delete it. What else keeps it goes first, if DeletePolicy says so."""
         iam = aws.client("iam")
-        reading = in_background(lambda: none_if_not_found(lambda: _older_versions(iam, spec.arn)))
-        ignore_not_found(lambda: _detach_everywhere(iam, spec.arn))
-        for version in reading.result() or []:
-            _delete_version(iam, spec.arn, version["VersionId"])
-        ignore_not_found(lambda: aws.retrier.call(STILL_ATTACHED, lambda: iam.delete_policy(PolicyArn=spec.arn)))
+
+        def remove() -> None:
+            iam.delete_policy(PolicyArn=spec.arn)
+
+        def strip_and_remove() -> None:
+            reading = in_background(lambda: _older_versions(iam, spec.arn))
+            _detach_everywhere(iam, spec.arn)
+            for version in reading.result():
+                _delete_version(iam, spec.arn, version["VersionId"])
+            aws.retrier.call(STILL_ATTACHED, remove)
+
+        if spec.role:
+            ignore_not_found(lambda: iam.detach_role_policy(RoleName=spec.role, PolicyArn=spec.arn))
+        try:
+            ignore_not_found(remove)
+        except ClientError as error:
+            if error_code(error) not in DELETE_CONFLICT:
+                raise
+            ignore_not_found(strip_and_remove)
 
 
 def _attached(iam: Any, arn: str) -> dict[str, list[str]]:

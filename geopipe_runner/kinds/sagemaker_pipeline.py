@@ -55,6 +55,7 @@ class SageMakerPipeline(Kind[PipelineSpec]):
 
     name = "sagemaker_pipeline"
     label = "pipeline"
+    deletion_takes_time = True
     has_executions = True
     serves_executions = True
     shapes_results = True
@@ -156,7 +157,18 @@ class SageMakerPipeline(Kind[PipelineSpec]):
     def delete(self, aws: Aws, spec: PipelineSpec, observed: Observed) -> None:
         client = aws.client("sagemaker")
         ignore_not_found(lambda: aws.retrier.call(EXECUTION_STILL_ENDING, lambda: delete_pipeline(client, spec.name)))
-        _await_gone(aws, spec.name)
+
+    def wait_until_gone(self, aws: Aws, spec: PipelineSpec) -> None:
+        client = aws.client("sagemaker")
+
+        def state() -> str:
+            pipeline = none_if_not_found(lambda: client.describe_pipeline(PipelineName=spec.name))
+            return str(pipeline["PipelineStatus"]) if pipeline else "gone"
+
+        try:
+            aws.retrier.poll(state, _GOING.is_final, every=_EVERY, within=_WITHIN)
+        except TimedOut as timeout:
+            raise AwsError(f"Pipeline {spec.name} is still {timeout.last} after {_WITHIN:.0f} s.") from None
 
 
 # snippet-start:[python.example_code.sagemaker.CreatePipeline]
@@ -200,19 +212,6 @@ def delete_pipeline(sagemaker_client: Any, name: str) -> None:
 
 
 # snippet-end:[python.example_code.sagemaker.DeletePipeline]
-
-
-def _await_gone(aws: Aws, name: str) -> None:
-    client = aws.client("sagemaker")
-
-    def state() -> str:
-        pipeline = none_if_not_found(lambda: client.describe_pipeline(PipelineName=name))
-        return str(pipeline["PipelineStatus"]) if pipeline else "gone"
-
-    try:
-        aws.retrier.poll(state, _GOING.is_final, every=_EVERY, within=_WITHIN)
-    except TimedOut as timeout:
-        raise AwsError(f"Pipeline {name} is still {timeout.last} after {_WITHIN:.0f} s.") from None
 
 
 def normalize_definition(definition: Mapping[str, Any]) -> dict[str, Any]:

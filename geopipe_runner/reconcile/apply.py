@@ -120,24 +120,35 @@ def destroy(
 ) -> tuple[ChangeResult, ...]:
     """Delete in reverse order, and return what failed or was left because of a failure.
 
-    After a failure, the dependencies of the remaining resource are kept, and all others are deleted. What holds the
-    lock of the deployment goes last, after `before_lock` was called.
+    After a failure, the dependencies of the remaining resource are kept, and all others are deleted. While a deletion
+    takes its time in AWS, those of its dependencies begin. What holds the lock of the deployment goes last, after
+    `before_lock` was called.
     """
     steps = {step.key: step for step in plan}
     failures: dict[str, ChangeResult] = {}
     prepared: list[str] = []
+    ends_of = {f"end of {step.key}": step.key for step in steps.values() if step.resource.kind.deletion_takes_time}
 
     def work(key: str) -> None:
-        step = steps[key]
-        if step.action is Action.DELETE and step.observed is not None:
-            kind = step.resource.kind
-            (kind.prepare_deletion if kind.holds_lock else kind.delete)(aws, step.resource.spec, step.observed)
+        step = steps[ends_of.get(key, key)]
+        if step.action is not Action.DELETE or step.observed is None:
+            return
+        kind, spec = step.resource.kind, step.resource.spec
+        if key in ends_of:
+            kind.wait_until_gone(aws, spec)
+        elif kind.holds_lock:
+            kind.prepare_deletion(aws, spec, step.observed)
+        else:
+            kind.delete(aws, spec, step.observed)
 
     def after(key: str, error: BaseException | None) -> bool:
-        if error is None and steps[key].action is Action.DELETE and steps[key].resource.kind.holds_lock:
+        if key in ends_of:
+            return finish(ends_of[key], error)
+        kind, is_deleted = steps[key].resource.kind, steps[key].action is Action.DELETE and error is None
+        if is_deleted and kind.holds_lock:
             prepared.append(key)
             return True
-        return finish(key, error)
+        return (is_deleted and kind.deletion_takes_time) or finish(key, error)
 
     def finish(key: str, error: BaseException | None) -> bool:
         outcome = ChangeResult(steps[key], error=error)
@@ -150,11 +161,12 @@ def destroy(
         return error is None
 
     waits_for: dict[str, list[str]] = {key: [] for key in steps}
+    waits_for |= {end: [key] for end, key in ends_of.items() if steps[key].action is Action.DELETE}
     for step in plan:
         for need in step.resource.dependencies:
             waits_for[need].append(step.key)
     for key in Walk(waits_for, work).run(lambda _key: True, after):
-        if steps[key].action is Action.DELETE:
+        if key not in ends_of and steps[key].action is Action.DELETE:
             failures[key] = ChangeResult(
                 steps[key], error=AwsError("kept, because a resource that needs it could not be deleted")
             )

@@ -121,9 +121,9 @@ def _stop_executions(context: Context, plan: Plan) -> None:
         return
     if pipeline.observed.owner not in (None, context.config.deployment):
         return
-    stop_executions(context, pipeline.resource.name, only_ours=pipeline not in deleted)
+    ended = stop_executions(context, pipeline.resource.name, only_ours=pipeline not in deleted)
     if pipeline in deleted:  # with the pipeline goes the history that names its jobs
-        delete_jobs(context, pipeline.resource.name)
+        delete_jobs(context, ended)
 
 
 def _chosen(context: Context, everything: Plan) -> tuple[CleanupItem, ...]:

@@ -18,16 +18,17 @@ from ..pipeline.run_id import is_run_id
 _STOP_WITHIN = 900.0
 
 
-def stop_executions(context: Context, pipeline: str, *, only_ours: bool = False) -> None:
+def stop_executions(context: Context, pipeline: str, *, only_ours: bool = False) -> tuple[ExecutionView, ...]:
     """Stop every unfinished execution of `pipeline`, and the jobs that stopped executions left running.
 
-    `only_ours` spares the executions without a run id. Raises AwsError when one does not end.
+    `only_ours` spares the executions without a run id. Returns all others. Raises AwsError when one does not end.
     """
     views = [view for view in execution.every(context.aws, pipeline) if not only_ours or is_run_id(view.run_id)]
     for view in views:
         if not EXECUTION_STATES.is_final(view.status):
             _stop_and_wait(context, view)
     _stop_jobs(context, [view for view in views if not view.succeeded])
+    return tuple(views)
 
 
 def stop_unfinished(context: Context, view: ExecutionView) -> None:
@@ -75,17 +76,17 @@ def _stop_jobs(context: Context, ended: Sequence[ExecutionView]) -> None:
         running -= left
 
 
-def delete_jobs(context: Context, pipeline: str) -> None:
-    """Delete the finished jobs that this pipeline's executions name in their outputs.
+def delete_jobs(context: Context, ended: Sequence[ExecutionView]) -> None:
+    """Delete the finished jobs that these executions name in their outputs.
 
     An error is a warning only: a finished job costs nothing.
     """
     job = job_of(context.config.job)
-    if not job.has_job:
+    if not job.has_job or not ended:
         return
     try:
         finished = job.finished(context.aws)
-        for view in execution.every(context.aws, pipeline):
+        for view in ended:
             if not finished:
                 return
             outputs = replace(view, steps=execution.steps(context.aws, view.arn)).outputs

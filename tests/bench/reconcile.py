@@ -5,7 +5,7 @@
 Each action is a fresh process against one standing emulator (`latency.py`). The *stage* is the time that the emulator
 sees, from the first call (GetCallerIdentity) to the last response; no execution is started. geopipe creates its other
 clients during the stage, the sequential script before it. The *process* is the time that a user waits. `--trace` also
-prints when each call of the last create and no-op began and how long it took.
+prints when each call of the last create, no-op and destroy began and how long it took.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def print_verdict(milliseconds: float, results: Results) -> None:
 
 def print_trace(results: Results) -> None:
     """When each call began after the first, how long it took, and what it was."""
-    for name in ("create", "no-op"):
+    for name in ("create", "no-op", "destroy"):
         calls = results["geopipe", name][-1].calls
         print(f"\ngeopipe, {name}: milliseconds from the first call, duration")
         for call in calls:

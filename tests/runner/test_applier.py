@@ -369,3 +369,50 @@ def test_what_cannot_be_emptied_is_not_deleted() -> None:
     run = Run(store, store=seen(store))
     assert list(run.destroy()) == ["store"]
     assert "store" in run.progress.existing
+
+
+class SlowlyDeletedKind(ThingKind):
+    """AWS only begins to delete it."""
+
+    deletion_takes_time = True
+
+    def wait_until_gone(self, aws: Any, spec: ThingSpec) -> None:
+        self._call(aws, "await", spec)
+
+
+def slowly_deleted(key: str, *creation_dependencies: str, **settings: Any) -> Resource:
+    return dataclasses.replace(thing(key, *creation_dependencies, **settings), kind=SlowlyDeletedKind())
+
+
+def test_while_a_deletion_takes_its_time_the_next_ones_begin() -> None:
+    """Its end is reported, and not its beginning."""
+    next_one_is_deleted = threading.Event()
+
+    def meanwhile(verb: str) -> None:
+        assert verb == "delete" or next_one_is_deleted.wait(90)
+
+    a = thing("a", meanwhile=lambda _verb: next_one_is_deleted.set())
+    b = slowly_deleted("b", "a", meanwhile=meanwhile)
+    run = Run(a, b, a=seen(a), b=seen(b))
+    assert run.destroy() == {}
+    assert run.aws.calls == ["delete b", "delete a", "await b"]
+    assert [outcome.step.key for outcome in run.reported] == ["a", "b"]
+    assert run.progress.existing == {}
+
+
+@pytest.mark.parametrize(
+    ("fails", "calls", "left"), [("delete", [], {"a", "b"}), ("await", ["delete b", "delete a"], {"b"})]
+)
+def test_a_deletion_that_does_not_begin_or_end_is_a_failure(fails: str, calls: list[str], left: set[str]) -> None:
+    a, b = thing("a"), slowly_deleted("b", "a", fails=(fails,))
+    run = Run(a, b, a=seen(a), b=seen(b))
+    assert set(run.destroy()) == left
+    assert run.aws.calls == calls
+    assert set(run.progress.existing) == left
+
+
+def test_what_is_kept_is_not_waited_for() -> None:
+    a, b = slowly_deleted("a", group="bucket"), slowly_deleted("b")
+    run = Run(a, b, a=seen(a))
+    assert run.destroy() == {}
+    assert run.aws.calls == []

@@ -41,16 +41,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 # snippet-start:[python.example_code.sagemaker.Scenario_Pipelines]
 def run(session: Session, arguments: argparse.Namespace) -> int:
     """Set up everything that the pipeline needs, execute it, show its results, and clean up."""
-    from ...events import Welcome
-    from ...stages import cleanup, setup
-    from ...stages import run as executing
-    from ...stages.connection import cleaned_up_after_failure
-
     session.check_output_dir()
     if arguments.dry_run:
         from . import plan as dry_run
 
         return dry_run.run(session, arguments)
+    from ...events import Welcome
+    from ...stages import cleanup, setup
+    from ...stages import run as executing
+    from ...stages.connection import cleaned_up_after_failure
+
     session.check_confirmation()
     with session.connect_for_run() as context:
         context.report.emit(Welcome(session.welcome))
