@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import botocore.config
 import botocore.session
+
+from .parallel import in_background
 
 Hook = tuple[str, Callable[..., Any]]
 """An event of botocore, and what is called with its arguments."""
@@ -32,6 +35,14 @@ class ClientPool:
         self.session = session
         self._creation = creation
         self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._identity: Future[Any] | None = None
+
+    def identity(self, get_caller_identity: Callable[[], Any]) -> Future[Any]:
+        """Returns whose the credentials are. The first deployment asks, and the others wait for the same response."""
+        with self._lock:
+            self._identity = self._identity or in_background(get_caller_identity)
+            return self._identity
 
     def bound_client(self, service: str, create: Callable[[botocore.config.Config], Any], hooks: Sequence[Hook]) -> Any:
         """Returns a client whose calls have `hooks`. `create` makes the one that all share, with the settings given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,10 +35,12 @@ class TwoDeployments:
         self.sent: list[AWSRequest] = []
         self.sessions = 0
         pools = ClientPools()
-        self.one, self.two = (self._connect(pools, bucket) for bucket in ("one", "two"))
+        self.pool, again = (pools.pool("the same", self._make_session) for _ in range(2))
+        assert again is self.pool
+        self.one, self.two = (self._connect(bucket) for bucket in ("one", "two"))
 
-    def _connect(self, pools: ClientPools, bucket: str) -> Aws:
-        pool = pools.pool("the same", self._make_session)
+    def _connect(self, bucket: str) -> Aws:
+        pool = self.pool
         account = Account("123456789012", "us-west-2", "http://127.0.0.1:9")
         retrier = Retrier(lambda text: None, time=StoppableClock())
         aws = Aws(pool.session, account, bucket, retrier, botocore.config.Config(), pool=pool)
@@ -97,3 +99,26 @@ def test_one_stopped_deployment_makes_no_more_calls(deployments: TwoDeployments)
     clock.renew()
     deployments.one.client("s3").head_bucket(Bucket="one")
     assert len(deployments.sent) == 2
+
+
+def test_whose_the_credentials_are_is_asked_once(deployments: TwoDeployments) -> None:
+    """An error counts for all of them too: the same call would fail again."""
+    asked: list[str] = []
+
+    def ask(name: str) -> Callable[[], dict[str, str]]:
+        def get_caller_identity() -> dict[str, str]:
+            asked.append(name)
+            raise ConnectionError(f"no response to {name}")
+
+        return get_caller_identity
+
+    for name in ("one", "two"):
+        with pytest.raises(ConnectionError, match="no response to one"):
+            deployments.pool.identity(ask(name)).result()
+    assert asked == ["one"]
+
+
+def test_calls_say_that_they_are_ours(deployments: TwoDeployments) -> None:
+    deployments.one.client("s3").head_bucket(Bucket="one")
+    agent = deployments.sent[0].headers["User-Agent"].decode()
+    assert agent.startswith("Botocore/") and agent.endswith(" app/geopipe")
