@@ -3,8 +3,8 @@
     manifest.json               the parts and the settings: written once, before any work
     sent                        all parts are in the queue
     results/00000012-4211.csv   the rows of part 12 with their result columns: 4211 rows, written once
-    progress/00000012.csv       the results of the first rows of a part that takes long
-    progress/00000012.json      how many rows these are, and why the last attempt ended
+    progress/00000012-900.csv   the results of the first 900 rows of a part that takes long
+    progress/00000012.json      how many rows are kept, and why the last attempt ended
     failed/00000012.json        why a part cannot be finished
     ended.json                  the job is over, or stopped; names the callback that was answered
 
@@ -163,29 +163,46 @@ class PartStore:
     def delete_note(self, kind: Note, number: int) -> None:
         self.delete(_note_name(kind, number))
 
-    def save_rows(self, number: int, rows: IO[bytes]) -> str:
-        """Keep the results of the first rows of a part. Returns what `load_rows` needs to get these and no others."""
-        rows.seek(0)
-        place = {"Bucket": self.bucket, "Key": self.prefix + _rows_name(number)}
-        return str(self.s3.put_object(**place, Body=rows)["ETag"])
+    def save_rows(self, number: int, count: int, output: IO[bytes], note: Mapping[str, Any]) -> None:
+        """Keep the results of the first `count` rows of a part, then `note`, then no longer what was kept before.
 
-    def load_rows(self, number: int, etag: str, rows: IO[bytes]) -> bool:
-        """Append what `save_rows` kept to a file. Returns False if another worker has kept something else since."""
-        place = {"Bucket": self.bucket, "Key": self.prefix + _rows_name(number)}
-        try:
-            body = self.s3.get_object(**place, IfMatch=etag)["Body"]
-        except AwsError as error:
-            if error_kind(error) is ErrorKind.NOT_FOUND or error_code(error) in ("PreconditionFailed", "412"):
-                return False
-            raise
-        for block in body.iter_chunks(_BLOCK_BYTES):
-            rows.write(block)
-        return True
+        In this order: a worker that is ended in between leaves a note and the rows that it counts on.
+        """
+        output.seek(0)
+        place = {"Bucket": self.bucket, "Key": self.prefix + _rows_name(number, count)}
+        self.s3.put_object(**place, Body=output)
+        self.write_note("progress", number, {**note, "rows": count})
+        if note.get("rows"):
+            self.delete(_rows_name(number, note["rows"]))
+
+    def load_rows(self, number: int, output: IO[bytes]) -> dict[str, Any]:
+        """Append what `save_rows` kept to a file. Returns the note, with `rows` if there are some."""
+        note = self.read_note("progress", number) or {}
+        while note.get("rows"):
+            try:
+                key = self.prefix + _rows_name(number, note["rows"])
+                body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+            except AwsError as error:
+                if error_kind(error) is not ErrorKind.NOT_FOUND:
+                    raise
+                # Another worker with the same part may have kept more rows since, or finished.
+                latest = self.read_note("progress", number) or {}
+                if latest.get("rows") == note["rows"]:
+                    self._invocation.log.warning("kept rows are missing, so the part begins again", part=number)
+                    latest = {"known": note.get("known", {})}
+                    self.write_note("progress", number, latest)
+                note = latest
+                continue
+            for block in body.iter_chunks(_BLOCK_BYTES):
+                output.write(block)
+            break
+        return note
 
     def delete_progress(self, number: int) -> None:
         """Delete what was kept of a part. The note goes first: it counts on the rows."""
         self.delete(_note_name("progress", number))
-        self.delete(_rows_name(number))
+        for key, _ in list(self._list(f"progress/{number:08}-")):
+            self.delete(key.removeprefix(self.prefix))
 
     def failed_parts(self) -> list[int]:
         return sorted(int(key[-13:-5]) for key, _ in self._list("failed/"))
@@ -222,8 +239,8 @@ def _note_name(kind: Note, number: int) -> str:
     return f"{kind}/{number:08}.json"
 
 
-def _rows_name(number: int) -> str:
-    return f"progress/{number:08}.csv"
+def _rows_name(number: int, count: int) -> str:
+    return f"progress/{number:08}-{count}.csv"
 
 
 def _put_unless_exists(s3: Client, **request: Any) -> None:

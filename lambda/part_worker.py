@@ -103,6 +103,7 @@ class _Work:
         self._invocation = invocation
         self._rows = 0
         self._output = output
+        self._has_saved = False
         self._saved_at = invocation.now()
         self._seconds_between_saves = _SAVE_SECONDS
 
@@ -110,11 +111,12 @@ class _Work:
         """Keep the rows so far, and the error for the case that no attempt is left. Logs it if that fails."""
         began = self.now()
         try:
-            note = self._store.read_note("progress", self._number) or {}
+            note = {**(self._store.read_note("progress", self._number) or {}), "error": error}
             if self._rows > note.get("rows", 0):
-                etag = self._store.save_rows(self._number, self._output)
-                note = {**note, "rows": self._rows, "etag": etag, "known": self.known}
-            self._store.write_note("progress", self._number, {**note, "error": error})
+                self._has_saved = True
+                self._store.save_rows(self._number, self._rows, self._output, {**note, "known": self.known})
+            else:
+                self._store.write_note("progress", self._number, note)
         except AwsError as problem:
             self._invocation.log.warning("the progress could not be saved", error=str(problem))
         self._output.seek(0, os.SEEK_END)
@@ -139,8 +141,9 @@ class _Work:
         self.settings = manifest.settings
         provider = provider_of(manifest.settings)
         reader = _open(manifest, self._number, provider.READS, self._invocation)
-        progress = store.read_note("progress", self._number)
-        done = self._load(progress or {})
+        progress = store.load_rows(self._number, self._output)
+        self.known = dict(progress.get("known", {}))
+        done: int = progress.get("rows", 0)
         if self._number == 0 and not done:
             self._write(csv_text([*manifest.header, *provider.columns(manifest.settings)]) + "\n")
         for rows in _slices(reader, provider.ROWS_AT_A_TIME):
@@ -159,22 +162,10 @@ class _Work:
         if self._rows + reader.empty_lines != lines and not reader.has_lone_returns:
             raise RuntimeError(f"the part has {self._rows} rows, but {lines} were cut")
         written = store.write_result(self._number, self._rows, self._output)
-        if progress is not None:
+        if progress or self._has_saved:
             store.delete_progress(self._number)
         log.info("part done", part=self._number, rows=self._rows, written=written)
         return True
-
-    def _load(self, progress: Mapping[str, Any]) -> int:
-        """Continue where an earlier attempt ended. Returns how many rows are done; 0 to begin again."""
-        self.known = dict(progress.get("known", {}))
-        if "etag" not in progress:
-            return 0
-        if not self._store.load_rows(self._number, progress["etag"], self._output):
-            self._invocation.log.warning("two workers had this part, so it begins again", part=self._number)
-            self._store.write_note("progress", self._number, {"known": self.known})
-            return 0
-        done: int = progress["rows"]
-        return done
 
     def _must_return(self, manifest: Manifest) -> bool:
         """Save the progress now and then. Returns whether there is no time left, or the job has ended meanwhile."""

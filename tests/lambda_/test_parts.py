@@ -391,28 +391,86 @@ def test_a_worker_repeats_calls_longer_than_the_function_that_answers_callbacks(
     assert retries["total_max_attempts"] > handler.CLIENTS("s3", REGION).meta.config.retries["total_max_attempts"]
 
 
-@pytest.mark.usefixtures("doubled")
-def test_progress_that_two_workers_have_written_is_not_used(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def half_done(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """A part of six rows, of which a worker that had no more time has kept some. From now on there is time."""
     good = map_rows.process
 
     def slow(rows: Any, work: Any) -> Any:
         work.sleep(300)
         return good(rows, work)
 
-    monkeypatch.setattr(map_rows, "process", slow)
     monkeypatch.setattr(map_rows, "ROWS_AT_A_TIME", 1)
     monkeypatch.setattr(parts, "_BLOCK_BYTES", 10_000)
     cloud.put(numbers(6))
     cloud.start(TRANSFORM)
-    assert cloud.work_on([part_event(0)]) == [[{"itemIdentifier": "m"}]]
-    assert PartStore(MANIFEST, cloud.invocation).read_note("progress", 0)
-    cloud.s3.put_object(Bucket="data", Key="output/run-1/parts/progress/00000000.csv", Body="n,text,twice\n0,t")
-    monkeypatch.setattr(map_rows, "process", good)
+    with monkeypatch.context() as patch:
+        patch.setattr(map_rows, "process", slow)
+        assert cloud.work_on([part_event(0)]) == [[{"itemIdentifier": "m"}]]
+    assert len(kept_rows(cloud)) == 1
     cloud.left = 900.0
-    assert cloud.work_on([part_event(0)]) == [[]]
-    assert "begins again" in json.dumps(cloud.log)
+    return cloud
+
+
+def kept_rows(cloud: Cloud) -> list[str]:
+    return [f"output/run-1/{name}" for name in cloud.names() if "/progress/" in name and name.endswith(".csv")]
+
+
+def doubled_numbers(cloud: Cloud) -> list[list[str]]:
     cloud.export()
-    assert [row[::2] for row in table(cloud.result())[1:]] == [[str(n), str(2 * n)] for n in range(6)]
+    return [row[::2] for row in table(cloud.result())[1:]]
+
+
+@pytest.mark.usefixtures("doubled")
+@pytest.mark.parametrize("calls", range(5))
+def test_a_worker_that_is_ended_while_it_saves_loses_nothing(
+    half_done: Cloud, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """Between its calls: a note, then the rows, the note that counts on them, the deletion of what was kept before."""
+    cloud = half_done
+    (before,) = kept_rows(cloud)
+
+    unreliable = UnreliableS3(cloud, writes=calls)
+    with monkeypatch.context() as patch, pytest.raises(WorkerEnded):
+        patch.setattr(part_worker, "_SAVE_SECONDS", 0.0)
+        cloud.work_on([part_event(0)])
+    unreliable.writes = None
+    assert (before in kept_rows(cloud)) == (calls < 4)
+    cloud.log.clear()
+    assert cloud.work_on([part_event(0)]) == [[]]
+    assert "begins again" not in json.dumps(cloud.log)
+    assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
+    assert not any("/progress/" in key for key in cloud.names())
+
+
+@pytest.mark.usefixtures("doubled")
+def test_a_part_whose_kept_rows_are_missing_begins_again(half_done: Cloud) -> None:
+    (kept,) = kept_rows(half_done)
+    half_done.s3.delete_object(Bucket="data", Key=kept)
+    assert half_done.work_on([part_event(0)]) == [[]]
+    assert "begins again" in json.dumps(half_done.log)
+    assert doubled_numbers(half_done) == [[str(n), str(2 * n)] for n in range(6)]
+
+
+@pytest.mark.usefixtures("doubled")
+def test_rows_that_another_worker_has_replaced_meanwhile_are_read(
+    half_done: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = half_done
+    (kept,) = kept_rows(cloud)
+    store, read = PartStore(MANIFEST, cloud.invocation), PartStore.read_note
+    old = store.read_note("progress", 0)
+    assert old is not None
+    count = old["rows"] + 1
+    rows = cloud.s3.get_object(Bucket="data", Key=kept)["Body"].read() + f"{count - 1},text,{2 * count - 2}\n".encode()
+    cloud.s3.put_object(Bucket="data", Key=kept.replace(f"-{old['rows']}.csv", f"-{count}.csv"), Body=rows)
+    cloud.s3.delete_object(Bucket="data", Key=kept)
+    store.write_note("progress", 0, {**old, "rows": count})
+    notes = iter([old])
+    monkeypatch.setattr(PartStore, "read_note", lambda *arguments: next(notes, None) or read(*arguments))
+    assert cloud.work_on([part_event(0)]) == [[]]
+    assert "begins again" not in json.dumps(cloud.log)
+    assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
 
 
 def test_a_refusal_by_the_provider_fails_the_part_immediately(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,12 +645,21 @@ def test_a_step_short_of_time_fails_with_its_reason(cloud: Cloud) -> None:
 # Errors between the function and S3
 
 
-class UnreliableS3:
-    """S3 whose operations raise these errors first. With `breaks`, so many reads end after `length` bytes."""
+class WorkerEnded(BaseException):
+    """Lambda ended the process."""
 
-    def __init__(self, cloud: Cloud, breaks: int = 0, length: int = 50, **errors: list[str]) -> None:
+
+class UnreliableS3:
+    """S3 whose operations raise these errors first. With `breaks`, so many reads end after `length` bytes.
+
+    With `writes`, the worker is ended after so many of them.
+    """
+
+    def __init__(
+        self, cloud: Cloud, breaks: int = 0, length: int = 50, writes: int | None = None, **errors: list[str]
+    ) -> None:
         self._real, self._length = cloud.s3, length
-        self.errors, self.breaks = errors, breaks
+        self.errors, self.breaks, self.writes = errors, breaks, writes
         real = cloud.invocation.clients
 
         def clients(service: str, region: str, seconds: int) -> Any:
@@ -604,6 +671,10 @@ class UnreliableS3:
         def call(**request: Any) -> Any:
             if self.errors.get(name):
                 raise ClientError({"Error": {"Code": self.errors[name].pop(0)}}, name)
+            if self.writes is not None and name in ("put_object", "delete_object"):
+                if not self.writes:
+                    raise WorkerEnded
+                self.writes -= 1
             response = getattr(self._real, name)(**request)
             if name == "get_object" and self.breaks and not request.get("Range", "bytes=0-").startswith("bytes=0-"):
                 self.breaks -= 1
