@@ -144,6 +144,8 @@ class _Work:
         progress = store.load_rows(self._number, self._output)
         self.known = dict(progress.get("known", {}))
         done: int = progress.get("rows", 0)
+        if done:
+            self._seconds_between_saves = 0.0  # what ended the earlier attempt may end this one soon
         if self._number == 0 and not done:
             self._write(csv_text([*manifest.header, *provider.columns(manifest.settings)]) + "\n")
         for rows in _slices(reader, provider.ROWS_AT_A_TIME):
@@ -151,7 +153,7 @@ class _Work:
                 # By an earlier attempt, whose slices were the same.
                 self._rows += len(rows.texts)
                 continue
-            if self._rows and self._must_return(manifest):
+            if self._rows > done and self._must_return(manifest):
                 return self._has_ended()
             results = provider.process(rows.values, self)
             invalid = {position: provider.invalid(reason, self.settings) for position, reason in rows.faults.items()}
