@@ -67,6 +67,7 @@ class MotoHandler:
         from ..moto_models import use_short_models
 
         use_short_models()
+        _release_what_is_deleted()
         self.patches: Mapping[str, MotoPatch] = {}
         self.state: MotoState | None = None
         """Saves what calls change, where there is a state folder."""
@@ -173,6 +174,19 @@ class MotoHandler:
             backends = get_backend(service)
             if self._account_id in backends:
                 backends[self._account_id].reset()
+
+
+def _release_what_is_deleted() -> None:
+    """Release deleted messages, replaced objects and the like.
+
+    moto notes each instance of its models for a page that the emulator does not serve, and for the end of its mocks.
+    """
+    from moto.core.common_models import BaseModel
+
+    def make(cls: type[Any], *_: Any, **__: Any) -> Any:
+        return super(BaseModel, cls).__new__(cls)
+
+    BaseModel.__new__ = make
 
 
 def _unknown_or_missing(call: Call) -> ServiceError:
