@@ -92,6 +92,9 @@ def _take_configs(parsed: argparse.Namespace, rest: list[str], parser: Parser, s
     if not parsed.configs and not rest and not parsed.all:
         parser.error(f"{_NAME_A_CONFIGURATION}: {parser.prog} config/local.yaml")
     if not several:
+        if len(parsed.configs) > 1 and all(map(is_there, parsed.configs)):
+            names = ", ".join(parsed.configs[:10]) + (", ..." if len(parsed.configs) > 10 else "")
+            parser.error(f"`{parsed.command}` is about one deployment; name one of these files: {names}")
         parsed.configs, rest = parsed.configs[:1], [*parsed.configs[1:], *rest]
     parsed.config = next(iter(parsed.configs), "")
     return rest
@@ -211,6 +214,8 @@ def _describe_rest(parsed: argparse.Namespace, rest: Sequence[str], program: str
         name: [spelling for action in subparser._actions for spelling in action.option_strings]
         for name, subparser in _subparsers(build_parser(program)).items()
     }
+    if unknown in ("--all", "--jobs") and load_commands()[parsed.command].NEEDS != "nothing":
+        return f"{message}; `{parsed.command}` is about one deployment, and {unknown} is for several"
     if owners := [name for name, spellings in by_command.items() if unknown in spellings]:
         return f"{message}; {unknown} is an option of {', '.join(owners)}, not of {parsed.command}"
     if near := nearest(unknown, by_command[parsed.command]):

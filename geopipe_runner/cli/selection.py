@@ -74,13 +74,14 @@ def select(parsed: argparse.Namespace, *, files: bool) -> DeploymentSelection:
     return DeploymentSelection(tuple(found), is_set)
 
 
-def refuse_several(selection: DeploymentSelection, command: str) -> None:
-    """Raises UsageError where a set is named for a command about one deployment."""
-    if selection.is_set:
-        names = shortened([deployment.entry or str(deployment.path) for deployment in selection.deployments])
-        raise UsageError(
-            f"`{command}` is about one deployment, and these are named: {names}.", "Choose one with --only."
-        )
+def choose_one(selection: DeploymentSelection, command: str) -> SelectedDeployment:
+    """Returns the only deployment, for a command about one. Raises UsageError where more are named."""
+    first, *others = selection.deployments
+    if not others:
+        return first
+    names = shortened([deployment.entry or str(deployment.path) for deployment in selection.deployments])
+    hint = f"Choose one with --only, such as --only {first.entry}." if first.entry else "Name one of these files."
+    raise UsageError(f"`{command}` is about one deployment, and these are named: {names}.", hint)
 
 
 def _paths(parsed: argparse.Namespace) -> Iterator[Path]:

@@ -101,7 +101,8 @@ class SeveralDeployments:
             UsageError: the command line is ambiguous, or two configurations claim the same resource. Nothing was done.
             RefusedError: `--confirm` names none of the deployments, or the answer to the question is no.
         """
-        self._refuse_options()
+        if len(deployments) > 1:
+            self._refuse_options()
         jobs = _load(deployments)
         loaded = [(job, job.config) for job in jobs if job.config is not None]
         worlds = find_worlds([Claimant(job.selected.title, config) for job, config in loaded])

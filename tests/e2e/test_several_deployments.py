@@ -114,6 +114,46 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
     assert {row[2] for row in rows_of(gone.stdout).values()} == {"-19"}
 
 
+def test_doctor_and_open_take_several(workplace: Workplace, emulator: Standing) -> None:
+    deployments = {"seen-one": {}, "seen-two": {"region": "eu-west-1"}, "silent": {"endpoint": "http://127.0.0.1:9"}}
+    fleet = write_fleet(workplace.folder, emulator.url, deployments)
+    before = emulator.mutating_calls()
+    examined = workplace.geopipe("doctor", fleet)
+    assert {name: row[-1] for name, row in rows_of(examined.stdout).items()} == {
+        "seen-one": "0",
+        "seen-two": "0",
+        "silent": "1",
+    }
+    assert (examined.returncode, examined.stderr) == (1, "")
+    blocks = {block.split()[0]: block for block in examined.stdout.split("== ")[1:]}
+    assert "ok       account      123456789012 in eu-west-1" in blocks["seen-two"]
+    assert "problem  endpoint     Nothing listens" in blocks["silent"]
+    assert emulator.mutating_calls() == before
+
+    opened = workplace.geopipe("open", fleet, "--only", "seen-*,silent", "--resource", "queue", "--output", "json")
+    events = [json.loads(line) for line in opened.stdout.splitlines()]
+    links = {event["deployment"]: event["links"] for event in events if event["event"] == "links"}
+    assert {name: [link["url"] for link in found] for name, found in links.items()} == {
+        name: [f"{emulator.url}/_console/queues/{name}-queue"] for name in ("seen-one", "seen-two")
+    }
+    assert [result["exit_code"] for result in events[-2]["deployments"]] == [0, 0, 1]
+    assert opened.returncode == 1
+
+
+def test_a_command_about_one_deployment_takes_a_set_of_one(workplace: Workplace, emulator: Standing) -> None:
+    fleet = write_fleet(workplace.folder, emulator.url, {"lonely": {}})
+    for arguments in (
+        ("config", fleet),
+        ("config", "flee[t].yaml"),
+        ("config", "*.yaml", "--only", "lonely"),
+        ("callbacks", fleet, "--all"),
+        ("plan", fleet, "--out", "plan.json"),
+    ):
+        done = workplace.geopipe(*arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+    assert json.loads((workplace.folder / "plan.json").read_text())["deployment"] == "lonely"
+
+
 def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emulator: Standing) -> None:
     before = emulator.calls()
     fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}})
@@ -127,7 +167,10 @@ def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emul
         ("apply", fleet, single, "--non-interactive"): f"{fleet} (one) and {single}: bucket one-data, input file",
         ("apply", fleet): "`apply` on several deployments asks once, and the input ended",
         ("cleanup", fleet): "The clean-up policy of",
-        ("logs", fleet): "`logs` is about one deployment, and these are named: one, two.",
+        ("logs", fleet): "are named: one, two.\nChoose one with --only, such as --only one.",
+        ("stop", fleet, "--only", "*"): "`stop` is about one deployment, and these are named: one, two.",
+        ("retry", fleet, single): f"`retry` is about one deployment; name one of these files: {fleet}, {single}",
+        ("callbacks", "*.yaml"): "these are named: one, two, single.yaml.\nChoose one with --only",
         ("plan", fleet, "--adopt", "queue"): "--adopt is about one deployment",
         ("plan", fleet, "--plan-out", "plan.json"): "--plan-out is about one deployment",
         ("plan", fleet, "missing.yaml"): "There is no file 'missing.yaml'",

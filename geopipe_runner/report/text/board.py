@@ -17,7 +17,7 @@ from .style import is_terminal
 # What has so few lines that a heading would be longer.
 _SHORT = ("validate",)
 # What takes a moment, so that its phases say nothing.
-_BRIEF = ("plan", "status", "validate")
+_BRIEF = ("doctor", "open", "plan", "status", "validate")
 
 
 class Board(AbstractContextManager["Board"]):
