@@ -154,6 +154,50 @@ def test_a_command_about_one_deployment_takes_a_set_of_one(workplace: Workplace,
     assert json.loads((workplace.folder / "plan.json").read_text())["deployment"] == "lonely"
 
 
+def test_what_several_have_in_common_is_reported_once(workplace: Workplace, emulator: Standing) -> None:
+    before = emulator.calls()
+    fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}, "broken": {"queue": {"nam": "x"}}})
+    in_settings = {
+        "job.workrs=3": 'unknown key "workrs"',
+        "function.memory=much": 'function.memory is "much"',
+        "function.memory": "is not key.path=value",
+        "queue.visibility_timeout=5": "less than function.timeout",
+    }
+    for setting, message in in_settings.items():
+        refused = workplace.geopipe("plan", fleet, "--only", "one,two", "--set", setting)
+        assert (refused.returncode, refused.stdout, refused.stderr.count(message)) == (2, "", 1), refused.stderr
+    refused = workplace.geopipe("validate", fleet, *(word for text in in_settings for word in ("--set", text)))
+    assert refused.stderr.count("job.workrs=3:1:1") == 0 and refused.stderr.count("is not key.path=value") == 1
+
+    # A value that is wrong for one of them is a failure of that one.
+    write_fleet(workplace.folder, None, {"one": {"function": {"timeout": 900}}, "two": {}}, queue={})
+    some = workplace.geopipe("validate", fleet, "--set", "queue.visibility_timeout=600")
+    assert {name: row[-1] for name, row in rows_of(some.stdout).items()} == {"one": "2", "two": "0"}
+
+    template = workplace.folder / "template.json.j2"
+    template.write_text("{{ nonsense.x }}")
+    for shared, message in {
+        "function": "function.memory is",
+        "pipeline": f"{template}:1: 'nonsense' is undefined",
+    }.items():
+        value = {"memory": "much"} if shared == "function" else {"template": str(template)}
+        write_fleet(workplace.folder, None, {"one": {}, "two": {}, "own": {"queue": {"nam": "x"}}}, **{shared: value})
+        failed = workplace.geopipe("validate", fleet)
+        assert (failed.returncode, failed.stderr.count(message)) == (2, 1), failed.stderr
+        assert failed.stderr.count('unknown key "nam"') == 1
+        assert {row[-1] for row in rows_of(failed.stdout).values()} == {"2"}
+
+    write_fleet(workplace.folder, None, {"one": {}, "two": {}, "three": {"target": "aws"}})
+    opened = workplace.geopipe("open", fleet, "--resource", "queue", "--jobs", "1")
+    assert opened.stderr.count("The emulator ends with each command") == 1
+    assert "two: Error: the same as for one.\n" in opened.stderr
+    assert [row[-1] for row in rows_of(opened.stdout).values()] == ["2", "2", "0"]
+
+    in_the_way = workplace.geopipe("plan", fleet, "--output-dir", fleet)
+    assert (in_the_way.returncode, in_the_way.stdout, in_the_way.stderr.count("Cannot write into")) == (2, "", 1)
+    assert emulator.calls() == before
+
+
 def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emulator: Standing) -> None:
     before = emulator.calls()
     fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}})

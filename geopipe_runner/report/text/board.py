@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ...errors import UsageError
 from ..escape import printable
 from ..outcome import OutcomeWatch
 from .stdio import lost_output
@@ -40,6 +41,8 @@ class PlainBoard(Board):
         self._command = command
         self._watches = watches
         self._phases: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
+        """Errors that may be those of several deployments, with the name of the first one."""
 
     def refresh(self) -> None:
         for watch in self._watches:
@@ -59,8 +62,16 @@ class PlainBoard(Board):
             text = f"== {name}{place}\n{text}\n"
         self._print(text)
         if errors:
-            prefix = "" if watch.names_file else f"{name}: "
-            print("".join(f"{prefix}{line}\n" for line in errors.splitlines()), end="", file=sys.stderr, flush=True)
+            print("".join(f"{line}\n" for line in self._error_lines(watch)), end="", file=sys.stderr, flush=True)
+
+    def _error_lines(self, watch: OutcomeWatch) -> list[str]:
+        """Return what to print of an error. What is wrong in a file or an option that several use is printed once."""
+        name, errors = watch.result.name, watch.error_text
+        if watch.names_file:
+            return [line for line in errors.splitlines() if self._shown.setdefault(line, name) == name]
+        if watch.result.exit_code == UsageError.exit_code and (first := self._shown.setdefault(errors, name)) != name:
+            errors = f"Error: the same as for {first}."
+        return [f"{name}: {line}" for line in errors.splitlines()]
 
     def _print_phase(self, watch: OutcomeWatch) -> None:
         if watch.phase != "starting" and self._command not in _BRIEF:
