@@ -82,6 +82,8 @@ def parse(arguments: Sequence[str]) -> tuple[CommandModule, argparse.Namespace]:
         _subparsers(parser)[parsed.command].error(_describe_rest(parsed, rest, parser.prog))
     if parsed.command == "run" and parsed.detailed_exitcode and not parsed.dry_run:
         parser.error("--detailed-exitcode needs a plan: use it with --dry-run, or with the command plan")
+    if parsed.force_unlock and getattr(parsed, "dry_run", False):
+        parser.error("--dry-run changes nothing, and --force-unlock takes a lock away; leave one of them out")
     return command, parsed
 
 
