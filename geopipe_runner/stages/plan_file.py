@@ -14,14 +14,17 @@ from typing import Any
 from ..config.model import Config
 from ..documents import PLAN_FILE_VERSION, saved_plan_document
 from ..errors import RefusedError, UsageError
+from ..events import Note
 from ..kinds.registry import KINDS
 from ..path_checks import is_file, is_there
+from .session import Session
 from .setup import SetupPlan
 
 _LABELS = {kind.name: kind.label for kind in KINDS}
 # Lines that a refusal has at most, and characters of a value in one of them.
 _LINES = 40
 _WIDEST = 80
+_KEEP_ITS_ACCOUNT = "set `emulator.state_dir`, or `endpoint` to an emulator that keeps running"
 _BEGINNING = re.compile(r'\s*\{\s*"plan_file"')
 
 
@@ -97,8 +100,18 @@ def refuse_embedded(config: Config) -> None:
     if config.forgets:
         raise UsageError(
             "The plan was made with an emulator that has ended with its command.",
-            "In the configuration, set `emulator.state_dir`, or `endpoint` to an emulator that keeps running. Then "
-            "make the plan again.",
+            f"In the configuration, {_KEEP_ITS_ACCOUNT}. Then make the plan again.",
+        )
+
+
+def warn_embedded(session: Session, path: Path) -> None:
+    """Say while a plan is saved that no command can apply it: its emulator ends with this one."""
+    if session.config.forgets:
+        session.report.emit(
+            Note(
+                f"Warning: `apply` cannot apply {path}, because the emulator of this plan ends with this command. To "
+                f"apply a plan, {_KEEP_ITS_ACCOUNT}."
+            )
         )
 
 

@@ -120,7 +120,10 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
         assert "Traceback" not in refused.stderr
     assert standing.calls() == calls
     embedded = workplace.config()
-    assert workplace.geopipe("plan", embedded, "--out", plan).returncode == 0
+    for command in (("plan",), ("run", "--dry-run")):
+        planned = workplace.geopipe(*command, embedded, "--plan-out", plan)
+        assert planned.returncode == 0 and f"Warning: `apply` cannot apply {plan}" in planned.stdout
+        assert "emulator.state_dir" in planned.stdout
     ended = workplace.geopipe("apply", plan)
     assert ended.returncode == 2 and "ended with its command" in ended.stderr
     elsewhere = workplace.geopipe("cleanup", plan)
