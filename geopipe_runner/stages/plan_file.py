@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..documents import PLAN_FILE_VERSION, saved_plan_document
 from ..errors import RefusedError, UsageError
 from ..events import Note
 from ..kinds.registry import KINDS
-from ..path_checks import is_file, is_there
+from ..path_checks import is_file, is_there, read_beginning
 from .session import Session
 from .setup import SetupPlan
 
@@ -95,11 +95,28 @@ def read_plan_file(path: Path) -> SavedPlan | None:
     return saved
 
 
+def require_plan_file(path: Path) -> SavedPlan:
+    """Returns the plan in a file. Raises UsageError also where the file is something else, or cannot be read."""
+    saved = read_plan_file(path)
+    if saved is None:
+        what = "is no plan file" if is_there(path) else "does not exist"
+        raise UsageError(f"{path} {what}.", "Name a file that a plan was saved in.")
+    return saved
+
+
+def refuse_to_replace(path: Path, configs: Iterable[str | Path]) -> None:
+    """Raise UsageError where a plan would replace a file that holds something else, such as the configuration."""
+    beginning = read_beginning(path)
+    is_config = any(is_there(name) and is_there(path) and path.samefile(name) for name in configs)
+    if is_config or (beginning and not beginning.startswith(b"{")):
+        raise UsageError(f"{path} exists and is no plan, and a plan would replace it.", "Name another file.")
+
+
 def refuse_embedded(config: Config) -> None:
     """Raise UsageError where no plan can be applied later."""
     if config.forgets:
         raise UsageError(
-            "The plan was made with an emulator that has ended with its command.",
+            "The plan of an emulator that ends with its command cannot be applied later.",
             f"In the configuration, {_KEEP_ITS_ACCOUNT}. Then make the plan again.",
         )
 

@@ -125,7 +125,7 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
         assert planned.returncode == 0 and f"Warning: `apply` cannot apply {plan}" in planned.stdout
         assert "emulator.state_dir" in planned.stdout
     ended = workplace.geopipe("apply", plan)
-    assert ended.returncode == 2 and "ended with its command" in ended.stderr
+    assert ended.returncode == 2 and "ends with its command cannot be applied" in ended.stderr
     elsewhere = workplace.geopipe("cleanup", plan)
     assert elsewhere.returncode == 2 and "only `apply` takes one.\nName the configuration" in elsewhere.stderr
     written = config.read_text()
