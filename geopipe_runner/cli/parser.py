@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,6 +77,7 @@ def parse(arguments: Sequence[str]) -> tuple[CommandModule, argparse.Namespace]:
         words = _put_command_first(words, parser)
     parsed, rest = parser.parse_known_args(words)
     command = load_commands()[parsed.command]
+    _refuse_empty(words, _subparsers(parser)[parsed.command], has_configs=command.NEEDS != "nothing")
     if command.NEEDS != "nothing":
         rest = _take_configs(parsed, rest, _subparsers(parser)[parsed.command], takes_several(command))
     if rest:
@@ -85,6 +87,21 @@ def parse(arguments: Sequence[str]) -> tuple[CommandModule, argparse.Namespace]:
     if parsed.force_unlock and getattr(parsed, "dry_run", False):
         parser.error("--dry-run changes nothing, and --force-unlock takes a lock away; leave one of them out")
     return command, parsed
+
+
+def _refuse_empty(words: Sequence[str], parser: Parser, *, has_configs: bool) -> None:
+    """Refuse an empty value. A script gives one for a variable that is not set, and it would mean something else.
+
+    An empty folder would be the current one, and an empty execution the latest.
+    """
+    with_value = {name for action in parser._actions if action.nargs != 0 for name in action.option_strings}
+    for before, word in pairwise(["", *words]):
+        name, equals, value = word.partition("=")
+        empty = before if not word and before in with_value else name if name in with_value and equals else ""
+        if empty and not value:
+            parser.error(f"argument {empty}: its value is empty; give one, or leave the option out")
+        if not word and not empty and has_configs:
+            parser.error(f"the name of a configuration is empty; {_NAME_A_CONFIGURATION}")
 
 
 def _take_configs(parsed: argparse.Namespace, rest: list[str], parser: Parser, several: bool) -> list[str]:
@@ -110,6 +127,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
+        if message.endswith("expected one argument"):
+            message += "; if its value begins with a hyphen, join them with =, as in --set=KEY=VALUE"
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}\n")
 

@@ -186,6 +186,29 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
         ([LOCAL, "-c"], "`geopipe run --help` shows the options"),
         (["callbacks", LOCAL, "--fail", " "], "--fail: it is empty"),
         (["cleanup", LOCAL, "--confirm", ""], "--confirm: it is empty; give the name of the deployment"),
+        (
+            ["logs", LOCAL, "--since", "-5m"],
+            "expected one argument; if its value begins with a hyphen, join them with =",
+        ),
+        *(
+            ([*line, ""], f"{line[-1]}: its value is empty; give one, or leave the option out")
+            for line in (
+                ["cleanup", "--all"],
+                ["run", LOCAL, "--output-dir"],
+                ["plan", LOCAL, "--out"],
+                ["stop", LOCAL, "--execution"],
+                ["open", LOCAL, "--resource"],
+                ["callbacks", LOCAL, "--step"],
+                ["status", LOCAL, "--only"],
+                ["apply", LOCAL, "--adopt"],
+                ["plan", LOCAL, "--set"],
+                ["init", "--folder"],
+                ["init", "--name"],
+            )
+        ),
+        (["cleanup", "--all="], "argument --all: its value is empty"),
+        (["plan", ""], "the name of a configuration is empty"),
+        (["plan", LOCAL, ""], "the name of a configuration is empty"),
         (["logs", LOCAL, "--since", "999999999h"], "'999999999h' is longer than ten years, 87600h"),
     ],
 )
