@@ -89,7 +89,7 @@ def read_plan_file(path: Path) -> SavedPlan | None:
     saved = SavedPlan(path, document)
     try:
         _ = (saved.config_path, saved.entry, saved.settings, saved.adopt, saved.prune, [*_steps(document).values()])
-        _ = (bytes.fromhex(document["secrets"]["salt"]), dict(document["configuration"]["values"]))
+        _ = (bytes.fromhex(document["secrets"]["salt"]), document["configuration"]["values"].keys())
     except (AttributeError, KeyError, TypeError, ValueError):
         raise incomplete from None
     return saved
@@ -191,9 +191,18 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def _steps(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Returns the steps by their keys.
+
+    Raises:
+        AttributeError, KeyError, TypeError or ValueError: they are no steps of a plan file.
+    """
     steps = {step["key"]: step for step in document["steps"]}
+    if len(steps) != len(document["steps"]):
+        raise ValueError("a key is repeated")
     for step in steps.values():
-        _ = (step["kind"], step["name"], step["action"], step["changes"])
+        _ = step["changes"]
+        if not all(isinstance(step[name], str) for name in ("key", "kind", "name", "action")):
+            raise TypeError("a word is no text")
         _ = (step["fingerprints"]["desired"].keys(), step["fingerprints"]["present"].keys())
     return steps
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import geopipe_runner as geopipe
-from geopipe_runner.aws.lock_owner import LockOwner, this_process
+from geopipe_runner.aws.lock_owner import LockOwner, read_owner, this_process
 from geopipe_runner.errors import LockedError
 from tests.support.e2e import Standing, Workplace, start_emulator
 from tests.support.lock_worker import BUCKET, KEY, connect_to, lock_of
@@ -223,5 +223,8 @@ def test_only_a_process_of_this_machine_is_known_to_have_ended() -> None:
     assert LockOwner(host=here.host, machine=here.machine, process=child.pid).has_ended()
     assert not LockOwner(host=here.host, machine="another", process=child.pid).has_ended()
     assert not LockOwner(host="far", machine=here.machine, process=child.pid).has_ended()
+    for number, has_ended in {-1: False, 10**30: True}.items():  # as another program may have written it
+        owner = read_owner({"host": here.host, "machine": here.machine, "process": number, "user": "eve\n\u001b[31m x"})
+        assert owner.has_ended() is has_ended and str(owner).splitlines() == [str(owner)]
     # The same number, given to another process.
     assert LockOwner(host=here.host, machine=here.machine, process=here.process, process_started="1").has_ended()

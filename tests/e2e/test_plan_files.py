@@ -118,6 +118,21 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
         refused = workplace.geopipe("apply", plan)
         assert refused.returncode == 2 and message in refused.stderr, refused.stderr
         assert "Traceback" not in refused.stderr
+    assert workplace.geopipe("plan", config, "--out", plan).returncode == 0
+    saved, calls = plan.read_text(), standing.calls()
+    for damage in (
+        lambda document: document["steps"].append(document["steps"][0]),
+        lambda document: document["steps"][0].update(kind=["queue"]),
+        lambda document: document["steps"][0].update(name=None),
+        lambda document: document["steps"][0].update(fingerprints={"desired": [], "present": {}}),
+        lambda document: document["configuration"].update(values=[["region", "us-west-2"]]),
+        lambda document: document["secrets"].update(salt="salt"),
+    ):
+        document = json.loads(saved)
+        damage(document)
+        plan.write_text(json.dumps(document))
+        refused = workplace.geopipe("apply", plan)
+        assert refused.returncode == 2 and "is no complete plan file" in refused.stderr, refused.stderr
     assert standing.calls() == calls
     embedded = workplace.config()
     for command in (("plan",), ("run", "--dry-run")):
