@@ -21,6 +21,11 @@ def is_folder(path: str | Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def expand_home(path: str | Path) -> Path:
+    """Returns the path with `~` and `~user` replaced, as far as the system knows those folders."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def read_beginning(path: str | Path) -> bytes:
     """Returns the first characters of a file, without white space before them; nothing if it cannot be read."""
     if not is_file(path):
