@@ -273,11 +273,11 @@ class SeveralDeployments:
         from ..report.json_lines import JsonReport
         from ..report.text.report import TextReport
 
+        transcript = job.watch.open_transcript(None if self._is_json else self._folder(job))
         if self._is_json:
             place = {key: getattr(job.watch.result, key) for key in ("deployment", "account_id", "region")}
-            first: Report = JsonReport(sys.stdout, sys.stderr, place, self._output_lock)
+            first: Report = JsonReport(sys.stdout, job.watch.errors, place, self._output_lock)
         else:
-            transcript = job.watch.open_transcript(self._folder(job))
             first = TextReport(transcript, job.watch.errors, None, with_files=self._parsed.verbose)
         handlers = self._make_handlers(self._arguments(job), first)
         return CompositeReport(first, job.watch, *handlers)

@@ -187,10 +187,17 @@ def test_what_several_have_in_common_is_reported_once(workplace: Workplace, emul
         assert failed.stderr.count('unknown key "nam"') == 1
         assert {row[-1] for row in rows_of(failed.stdout).values()} == {"2"}
 
+        for_programs = workplace.geopipe("validate", fleet, "--output", "json")
+        assert sorted(for_programs.stderr.splitlines()) == sorted(failed.stderr.splitlines())
+        events = [json.loads(line) for line in for_programs.stdout.splitlines()]
+        assert [event["deployment"] for event in events if event["event"] == "failed"].count("two") == 1
+
     write_fleet(workplace.folder, None, {"one": {}, "two": {}, "three": {"target": "aws"}})
     opened = workplace.geopipe("open", fleet, "--resource", "queue", "--jobs", "1")
     assert opened.stderr.count("The emulator ends with each command") == 1
     assert "two: Error: the same as for one.\n" in opened.stderr
+    for_programs = workplace.geopipe("open", fleet, "--resource", "queue", "--jobs", "1", "--output", "json")
+    assert for_programs.stderr == opened.stderr
     assert [row[-1] for row in rows_of(opened.stdout).values()] == ["2", "2", "0"]
 
     in_the_way = workplace.geopipe("plan", fleet, "--output-dir", fleet)
