@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .config import load as load_config
 from .errors import UsageError
@@ -52,9 +53,10 @@ def load(
 
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; `problems` lists all of it.
-        UsageError: the file has several deployments and none is named, or none has that name.
+        UsageError: the file has several deployments and none is named, or none has that name; or a value of `set` is
+            of a type that no configuration has.
     """
-    settings = tuple(f"{key}={json.dumps(value)}" for key, value in (set or {}).items())
+    settings = tuple(f"{key}={_as_json(key, value)}" for key, value in (set or {}).items())
     config = load_config(Path(path), files=True, settings=settings, deployment=deployment)
     return ManagedDeployment(config, progress, settings)
 
@@ -214,9 +216,18 @@ class ManagedDeployment:
             AwsError: something could not be deleted; `message` lists it.
             LockedError: another command is working on the deployment.
             RefusedError: `confirm` is not the name of the deployment, or is missing although it is protected.
+            UsageError: there is no such policy.
         """
+        from .config.model import CleanupItem
         from .stages import cleanup
 
+        items = (policy,) if isinstance(policy, str) else tuple(policy)
+        known = get_args(CleanupItem)
+        if policy not in ("ask", "all", "none") and (isinstance(policy, str) or not {*items} <= {*known}):
+            raise UsageError(
+                f"There is no clean-up policy {policy!r}.",
+                f"Valid are ask, all, none, or a tuple of {', '.join(known)}.",
+            )
         session, _ = self._begin(confirm, cleanup=policy, force_unlock=force_unlock)
         session.check_confirmation()
         with session.connect() as context:
@@ -348,6 +359,15 @@ def reverse_geocode(points: Any, *, latitude: str = "Latitude", longitude: str =
         )
     places = describe_places(zip(points[latitude], points[longitude], strict=True))
     return points.assign(**{name: [place[name] for place in places] for name in PLACE_COLUMNS})
+
+
+def _as_json(key: str, value: Any) -> str:
+    try:
+        return json.dumps(value, default=os.fspath)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"The value of {key!r} in `set` cannot be used: {error}.", "Give what YAML can hold."
+        ) from None
 
 
 def _library(name: str) -> Any:

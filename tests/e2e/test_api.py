@@ -128,6 +128,18 @@ def test_errors_are_our_own(workplace: Workplace) -> None:
         geopipe.load(refused).run()
 
 
+def test_what_is_no_value_or_no_policy_is_refused(workplace: Workplace) -> None:
+    config = workplace.config()
+    assert geopipe.load(config, set={"input.source": ROOT / "resources/latlongtest.csv"}).validate() is not None
+    for wrong in (object(), {1, 2}, [b"x"]):
+        with pytest.raises(UsageError, match=r"'job\.workers' in `set` cannot be used"):
+            geopipe.load(config, set={"job.workers": wrong})
+    geopipe.load(config).cleanup(())
+    for policy in ("everything", "queue", ("queu",)):
+        with pytest.raises(UsageError, match="no clean-up policy"):
+            geopipe.load(config).cleanup(policy)  # type: ignore[arg-type]
+
+
 def test_it_works_on_another_thread(workplace: Workplace) -> None:
     """A notebook or a server may call it where signals cannot be handled."""
     found: list[object] = []
