@@ -138,8 +138,8 @@ class ManagedDeployment:
         deployment = self
         options: dict[str, Any] = {}
         if saved is not None:
-            plan_files.refuse_embedded(self.config)
             deployment = self._with_settings(saved.settings)
+            plan_files.refuse_embedded(deployment.config)
             options = {"adopt": frozenset(saved.adopt), "prune": saved.prune, "reviewed": True}
         session, _ = deployment._begin(confirm, force_unlock=force_unlock, **options)
         session.check_confirmation(cleans_up=False)

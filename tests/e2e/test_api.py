@@ -88,8 +88,10 @@ def test_a_saved_plan_is_applied_if_nothing_has_changed(
     geopipe.load(config, set=changed).plan(out=file)
     by_command = workplace.geopipe("apply", file, "--set", f"function.environment.API_TOKEN={secret.popitem()[1]}")
     assert by_command.returncode == 0, by_command.stderr
-    renamed = workplace.config(endpoint=standing.url, cleanup="none", protect=True, queue={"name": "another-queue"})
-    assert workplace.geopipe("plan", renamed, "--prune", "--out", file).returncode == 0
+    # The endpoint is in the plan file only.
+    renamed = workplace.config(cleanup="none", protect=True, queue={"name": "another-queue"})
+    planned_there = workplace.geopipe("plan", renamed, "--prune", "--set", f"endpoint={standing.url}", "--out", file)
+    assert planned_there.returncode == 0 and "Warning" not in planned_there.stdout, planned_there.stderr
     with pytest.raises(RefusedError, match="protect"):
         geopipe.load(renamed).apply(plan_file=file)
     geopipe.load(renamed).apply(plan_file=file, confirm="local")
