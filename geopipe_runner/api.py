@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .config import load as load_config
 from .errors import UsageError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .pipeline.execution import ExecutionView
     from .reconcile.model import Plan, PlannedChange
+    from .report.composite import EventHandler
     from .results.read import Results
     from .stages.session import Session
 
@@ -51,11 +53,12 @@ def load(
 
     Raises:
         ConfigError: the file cannot be read, or something in it is wrong; `problems` lists all of it.
-        UsageError: the file has several deployments and none is named, or none has that name.
+        UsageError: the file has several deployments and none is named, or none has that name; or a value of `set` is
+            of a type that no configuration has.
     """
-    settings = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
+    settings = tuple(f"{key}={_as_json(key, value)}" for key, value in (set or {}).items())
     config = load_config(Path(path), files=True, settings=settings, deployment=deployment)
-    return ManagedDeployment(config, progress)
+    return ManagedDeployment(config, progress, settings)
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,10 @@ class ManagedDeployment:
     `apply` creates, name the `endpoint` of an emulator that keeps running.
     """
 
-    def __init__(self, config: Config, progress: Progress | None = None) -> None:
+    def __init__(self, config: Config, progress: Progress | None = None, settings: Sequence[str] = ()) -> None:
         self.config = config
         self._progress = progress
+        self._settings = tuple(settings)
 
     def validate(self) -> tuple[str, ...]:
         """Check everything that needs no call, and return what is worth knowing about it.
@@ -87,34 +91,62 @@ class ManagedDeployment:
         session, _ = self._begin()
         return session.check()[1].notes
 
-    def plan(self) -> Plan:
+    def plan(self, *, out: str | Path | None = None) -> Plan:
         """Return what `apply` and `run` would change. Nothing is changed.
 
-        Raises:
-            AwsError: a call failed.
-            RefusedError: the credentials belong to another account.
-        """
-        from .stages import setup
+        `out` is a file to save the plan in, for a review and for `apply(plan_file=...)` or `geopipe apply FILE`. It is
+        JSON, and has no secrets.
 
-        session, _ = self._begin()
+        Raises:
+            AwsError: a call failed, or the file cannot be written.
+            RefusedError: the credentials belong to another account.
+            UsageError: the file holds something that is no plan, or the plan could not be applied later, because its
+                emulator ends with this method.
+        """
+        from .report.composite import PlanFile
+        from .stages import plan_file, setup
+
+        if out is not None:
+            plan_file.refuse_to_replace(Path(out), [self.config.path])
+            plan_file.refuse_embedded(self.config)
+        session, _ = self._begin(handlers=[] if out is None else [PlanFile(Path(out))])
         with session.connect_for_run() as context:
             return setup.plan(context).shown
 
-    def apply(self, *, force_unlock: bool = False) -> Plan:
+    def apply(
+        self, *, plan_file: str | Path | None = None, confirm: str | None = None, force_unlock: bool = False
+    ) -> Plan:
         """Create what is missing, change what differs, and return the plan that was applied.
 
-        `force_unlock` takes the lock of the deployment from a command that does not run any more.
+        `plan_file` is a file of `plan(out=...)` or of `geopipe plan --out`: that plan is applied, with its options, and
+        only if the configuration, the code, the template and the resources are what it was made from. The values of
+        `set` that it has need not be given to `load` again; a secret has to. `confirm` is the name of a protected
+        deployment of which the plan deletes something. `force_unlock` takes the lock of the deployment from a command
+        that does not run any more.
 
         Raises:
             AwsError: a call failed; `message` says what exists.
             LockedError: another command is working on the deployment.
-            RefusedError: a resource belongs to someone else, or the account cannot run the job.
+            RefusedError: a resource belongs to someone else, the account cannot run the job, a deletion is not
+                confirmed, or something has changed since the plan was saved; `message` lists the differences.
+            UsageError: the file is no plan that this version can apply, or its emulator has ended.
         """
+        from .stages import plan_file as plan_files
         from .stages import setup
 
-        session, _ = self._begin(force_unlock=force_unlock)
+        saved = None if plan_file is None else plan_files.require_plan_file(Path(plan_file))
+        deployment = self
+        options: dict[str, Any] = {}
+        if saved is not None:
+            deployment = self._with_settings(saved.settings)
+            plan_files.refuse_embedded(deployment.config)
+            options = {"adopt": frozenset(saved.adopt), "prune": saved.prune, "reviewed": True}
+        session, _ = deployment._begin(confirm, force_unlock=force_unlock, **options)
+        session.check_confirmation(cleans_up=False)
         with session.connect_for_run() as context:
             setup_plan = setup.plan(context)
+            if saved is not None:
+                plan_files.refuse_changed(saved, setup_plan)
             setup.refuse_job(setup_plan)
             setup.apply(setup_plan)
             return setup_plan.shown
@@ -145,7 +177,7 @@ class ManagedDeployment:
         from .stages.connection import cleaned_up_after_failure
 
         results = _SavedFiles()
-        options = {"start_new": start_new, "yes_cost": yes_cost, "force_unlock": force_unlock}
+        options: dict[str, Any] = {"start_new": start_new, "yes_cost": yes_cost, "force_unlock": force_unlock}
         session, seen = self._begin(confirm, output_dir=results.folder, **options)
         session.check_confirmation()
         with session.connect_for_run() as context:
@@ -184,23 +216,43 @@ class ManagedDeployment:
             AwsError: something could not be deleted; `message` lists it.
             LockedError: another command is working on the deployment.
             RefusedError: `confirm` is not the name of the deployment, or is missing although it is protected.
+            UsageError: there is no such policy.
         """
+        from .config.model import CleanupItem
         from .stages import cleanup
 
+        items = (policy,) if isinstance(policy, str) else tuple(policy)
+        known = get_args(CleanupItem)
+        if policy not in ("ask", "all", "none") and (isinstance(policy, str) or not {*items} <= {*known}):
+            raise UsageError(
+                f"There is no clean-up policy {policy!r}.",
+                f"Valid are ask, all, none, or a tuple of {', '.join(known)}.",
+            )
         session, _ = self._begin(confirm, cleanup=policy, force_unlock=force_unlock)
         session.check_confirmation()
         with session.connect() as context:
             cleanup.clean_up(context)
 
-    def _begin(self, confirm: str | None = None, **options: Any) -> tuple[Session, _SeenEvents]:
+    def _with_settings(self, below: Sequence[str]) -> ManagedDeployment:
+        """Return the deployment with more settings, which go after those that it has."""
+        settings = (*(text for text in below if text not in self._settings), *self._settings)
+        if settings == self._settings:
+            return self
+        config = load_config(self.config.path, files=True, settings=settings, deployment=self.config.entry or None)
+        return ManagedDeployment(config, self._progress, settings)
+
+    def _begin(
+        self, confirm: str | None = None, *, handlers: Sequence[EventHandler] = (), **options: Any
+    ) -> tuple[Session, _SeenEvents]:
         from .aws.clock import Clock
         from .context import Options
+        from .report.composite import CompositeReport
         from .stages.session import Session
 
         names = frozenset() if confirm is None else frozenset({confirm})
-        chosen: Options = Options(interactive=False, confirm=names, **options)
+        chosen: Options = Options(interactive=False, confirm=names, settings=self._settings, **options)
         seen = _SeenEvents(self._progress)
-        return Session(self.config, chosen, seen, Clock()), seen
+        return Session(self.config, chosen, CompositeReport(seen, *handlers), Clock()), seen
 
 
 class _SeenEvents:
@@ -307,6 +359,15 @@ def reverse_geocode(points: Any, *, latitude: str = "Latitude", longitude: str =
         )
     places = describe_places(zip(points[latitude], points[longitude], strict=True))
     return points.assign(**{name: [place[name] for place in places] for name in PLACE_COLUMNS})
+
+
+def _as_json(key: str, value: Any) -> str:
+    try:
+        return json.dumps(value, default=os.fspath)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"The value of {key!r} in `set` cannot be used: {error}.", "Give what YAML can hold."
+        ) from None
 
 
 def _library(name: str) -> Any:

@@ -34,7 +34,7 @@ class StateFolder:
     """
 
     def __init__(self, path: Path, account_id: str) -> None:
-        self.path = path.expanduser().absolute()
+        self.path = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path.expanduser fails for unknown users
         try:
             self._prepare()
             self._owner = self._lock()

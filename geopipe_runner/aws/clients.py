@@ -81,11 +81,16 @@ class Aws:
         progress: Progress = ignore_progress,
         pool: ClientPool | None = None,
         deployment: str = "",
+        watch: ConnectionWatch | None = None,
     ) -> None:
-        """`pool` has the clients, if other deployments use them too. Then the log of calls names the `deployment`."""
+        """`pool` has the clients, if other deployments use them too. Then the log of calls names the `deployment`.
+
+        `watch` notes the responses of STS.
+        """
         self.progress = progress
         self._log_prefix = f"{deployment}: " if pool else ""
         self._pool = pool
+        self._connection_watch = watch
         self.account = account
         self.retrier = retrier
         self._session = session
@@ -104,6 +109,7 @@ class Aws:
             ("before-parameter-build", self._guard),
             ("before-send.s3", self._watch),
             ("after-call", self._log),
+            ("after-call.sts", self._note_connection),
             ("needs-retry", self._announce_throttling),
             ("needs-retry", self._give_up_on_silence),
             *self._responses.hooks,
@@ -176,6 +182,11 @@ class Aws:
             self._throttled.add(service)
             self.retrier.on_wait(f"Waiting: {service} asks to be called less often ({code}).")
 
+    def _note_connection(self, http_response: Any, **_: Any) -> None:
+        """Note what responded to this deployment: a client can belong to several."""
+        if self._connection_watch is not None:
+            self._connection_watch.response_received(http_response)
+
     def _log(self, http_response: Any, model: Any, **_: Any) -> None:
         """Names and status only: parameters may hold secrets."""
         service, status = model.service_model.service_name, http_response.status_code
@@ -232,11 +243,10 @@ def connect(
         on_wait(redact(text))
 
     retrier = Retrier(announce, role_not_ready_within=config.iam.propagation_timeout, time=time)
-    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress, pool, config.deployment)
+    aws = Aws(session, account, config.bucket.name, retrier, client_config, progress, pool, config.deployment, watch)
     sts = aws.client("sts")
     if watch:
         watch.credentials_loaded(session)
-        sts.meta.events.register("after-call", watch.response_received)
     ask = sts.get_caller_identity
     response = pool.identity(ask) if pool and watch is None else in_background(ask)  # a watch needs its own response
     if config.target == "local":

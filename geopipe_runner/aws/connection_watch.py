@@ -22,7 +22,7 @@ class ConnectionWatch:
         """Note where the credentials of botocore's `session` come from."""
         self.method = str(session.get_credentials().method)
 
-    def response_received(self, http_response: Any, **_: Any) -> None:
+    def response_received(self, http_response: Any) -> None:
         """Compare the Date header with the clock here. It has whole seconds, and is as old as the response's way."""
         now = datetime.now(UTC)
         self.responded = True

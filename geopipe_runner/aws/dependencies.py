@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AwsError
+from ..path_checks import expand_home
 
 # Changes whenever the same requirements would give other files, so that older folders are not used.
 _LAYOUT = "1"
@@ -160,7 +161,7 @@ def _files(path: Path, above: frozenset[Path]) -> Iterator[tuple[Path, bytes]]:
             if other.resolve() not in above:
                 yield from _files(other, above | {path.resolve()})
         elif local:
-            wheel = path.parent / Path(local["path"].split(";")[0].strip()).expanduser()
+            wheel = path.parent / expand_home(local["path"].split(";")[0].strip())
             if wheel.is_dir():
                 raise AwsError(
                     f"{path}: {line}: nothing is built for the function, and {wheel} is a folder.",

@@ -156,8 +156,8 @@ class DeploymentLock:
                 )
                 return
             if is_ours:
-                if note:
-                    self._emit(note)
+                if note or self._force:
+                    self._emit(note or "--force-unlock: no other command held the lock.")
                 threading.Thread(target=self._renew_until_end, name="geopipe-lock", daemon=True).start()
                 return
             seen = self._read()

@@ -43,11 +43,11 @@ class LockOwner:
     def has_ended(self) -> bool:
         """Whether the process ran on this machine and does not any more. False where that is not known."""
         here = this_process()
-        if not self.process or (self.host, self.machine) != (here.host, here.machine):
+        if self.process <= 0 or (self.host, self.machine) != (here.host, here.machine):
             return False
         try:
             os.kill(self.process, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # no process has so large a number
             return True
         except OSError:
             return False  # it is another user's
@@ -61,7 +61,7 @@ def read_owner(document: Mapping[str, Any]) -> LockOwner:
     for name, default in vars(LockOwner()).items():
         value = document.get(name)
         if isinstance(value, type(default)) and not isinstance(value, bool):
-            known[name] = value[:_LONGEST] if isinstance(value, str) else value
+            known[name] = " ".join(value[:_LONGEST].split()) if isinstance(value, str) else value
     return LockOwner(**known)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import botocore.config
@@ -20,6 +19,7 @@ from geopipe_models import model_loader
 
 from ..config.model import Config
 from ..errors import RefusedError
+from ..path_checks import expand_home
 from . import secrets
 from .credentials import check_credentials, load_credentials
 
@@ -76,7 +76,7 @@ def _use_short_models(session: botocore.session.Session) -> None:
 
     def loader() -> Any:
         folders = (session.get_config_variable("data_path") or "").split(os.pathsep)
-        return model_loader([str(Path(os.path.expandvars(folder)).expanduser()) for folder in folders if folder])
+        return model_loader([str(expand_home(os.path.expandvars(folder))) for folder in folders if folder])
 
     session.lazy_register_component("data_loader", loader)
 

@@ -68,21 +68,21 @@ def _run(arguments: list[str]) -> int:
 
 def _run_on_deployments(command: CommandModule, parsed: argparse.Namespace) -> int:
     from .plan_argument import protect_from_plan, read_plan_argument
-    from .selection import refuse_several, select
+    from .selection import choose_one, select
 
     try:
         read_plan_argument(parsed)
         protect_from_plan(parsed)
         selection = select(parsed, files=command.NEEDS == "files")
-        if not takes_several(command):
-            refuse_several(selection, parsed.command)
+        is_set = selection.is_set and takes_several(command)
+        selected = selection.deployments[0] if is_set else choose_one(selection, parsed.command)
     except GeopipeError as error:
         return _report_error(error, _make_report(parsed))
-    if selection.is_set:
+    if is_set:
         first = _make_first_report(parsed)
         return _report_outcome(first, lambda: _run_several(command, parsed, selection, first))
     report = _make_report(parsed)
-    return _report_outcome(report, lambda: _run_command(command, parsed, selection.deployments[0], report))
+    return _report_outcome(report, lambda: _run_command(command, parsed, selected, report))
 
 
 def _make_report(parsed: argparse.Namespace) -> Report:

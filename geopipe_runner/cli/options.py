@@ -140,7 +140,8 @@ def add_force_unlock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force-unlock",
         action="store_true",
-        help="take the lock of the deployment from another command, which must not be running any more",
+        help="take the lock of the deployment from another command, which must not be running any more; also if "
+        "nothing else is to be changed",
     )
 
 

@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,13 +77,31 @@ def parse(arguments: Sequence[str]) -> tuple[CommandModule, argparse.Namespace]:
         words = _put_command_first(words, parser)
     parsed, rest = parser.parse_known_args(words)
     command = load_commands()[parsed.command]
+    _refuse_empty(words, _subparsers(parser)[parsed.command], has_configs=command.NEEDS != "nothing")
     if command.NEEDS != "nothing":
         rest = _take_configs(parsed, rest, _subparsers(parser)[parsed.command], takes_several(command))
     if rest:
         _subparsers(parser)[parsed.command].error(_describe_rest(parsed, rest, parser.prog))
     if parsed.command == "run" and parsed.detailed_exitcode and not parsed.dry_run:
         parser.error("--detailed-exitcode needs a plan: use it with --dry-run, or with the command plan")
+    if parsed.force_unlock and getattr(parsed, "dry_run", False):
+        parser.error("--dry-run changes nothing, and --force-unlock takes a lock away; leave one of them out")
     return command, parsed
+
+
+def _refuse_empty(words: Sequence[str], parser: Parser, *, has_configs: bool) -> None:
+    """Refuse an empty value. A script gives one for a variable that is not set, and it would mean something else.
+
+    An empty folder would be the current one, and an empty execution the latest.
+    """
+    with_value = {name for action in parser._actions if action.nargs != 0 for name in action.option_strings}
+    for before, word in pairwise(["", *words]):
+        name, equals, value = word.partition("=")
+        empty = before if not word and before in with_value else name if name in with_value and equals else ""
+        if empty and not value:
+            parser.error(f"argument {empty}: its value is empty; give one, or leave the option out")
+        if not word and not empty and has_configs:
+            parser.error(f"the name of a configuration is empty; {_NAME_A_CONFIGURATION}")
 
 
 def _take_configs(parsed: argparse.Namespace, rest: list[str], parser: Parser, several: bool) -> list[str]:
@@ -92,6 +111,9 @@ def _take_configs(parsed: argparse.Namespace, rest: list[str], parser: Parser, s
     if not parsed.configs and not rest and not parsed.all:
         parser.error(f"{_NAME_A_CONFIGURATION}: {parser.prog} config/local.yaml")
     if not several:
+        if len(parsed.configs) > 1 and all(map(is_there, parsed.configs)):
+            names = ", ".join(parsed.configs[:10]) + (", ..." if len(parsed.configs) > 10 else "")
+            parser.error(f"`{parsed.command}` is about one deployment; name one of these files: {names}")
         parsed.configs, rest = parsed.configs[:1], [*parsed.configs[1:], *rest]
     parsed.config = next(iter(parsed.configs), "")
     return rest
@@ -105,6 +127,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
+        if message.endswith("expected one argument"):
+            message += "; if its value begins with a hyphen, join them with =, as in --set=KEY=VALUE"
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {message}\n")
 
@@ -211,6 +235,8 @@ def _describe_rest(parsed: argparse.Namespace, rest: Sequence[str], program: str
         name: [spelling for action in subparser._actions for spelling in action.option_strings]
         for name, subparser in _subparsers(build_parser(program)).items()
     }
+    if unknown in ("--all", "--jobs") and load_commands()[parsed.command].NEEDS != "nothing":
+        return f"{message}; `{parsed.command}` is about one deployment, and {unknown} is for several"
     if owners := [name for name, spellings in by_command.items() if unknown in spellings]:
         return f"{message}; {unknown} is an option of {', '.join(owners)}, not of {parsed.command}"
     if near := nearest(unknown, by_command[parsed.command]):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import UsageError
-from ..path_checks import is_file, is_there
+from ..path_checks import is_there, read_beginning
 
 
 def read_plan_argument(parsed: argparse.Namespace) -> None:
@@ -47,25 +47,12 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
 
 def protect_from_plan(parsed: argparse.Namespace) -> None:
     """Raise UsageError where `--plan-out` names a file that holds something else, such as the configuration."""
-    path: Path | None = parsed.plan_out
-    if path is None or not (beginning := _beginning(path)):
-        return
-    is_config = any(is_there(name) and is_there(path) and path.samefile(name) for name in parsed.configs)
-    if is_config or not beginning.startswith(b"{"):
-        raise UsageError(f"{path} exists and is no plan, and a plan would replace it.", "Name another --plan-out.")
+    if parsed.plan_out is not None and read_beginning(parsed.plan_out):
+        from ..stages.plan_file import refuse_to_replace
+
+        refuse_to_replace(parsed.plan_out, parsed.configs)
 
 
 def _may_be_plan(path: Path) -> bool:
     """Whether the file looks like JSON. Everything else is left to the loader of configurations."""
-    return _beginning(path).startswith(b"{")
-
-
-def _beginning(path: Path) -> bytes:
-    """Return the first characters of a file, without white space before them; nothing if it cannot be read."""
-    try:
-        if not is_file(path):
-            return b""
-        with path.open("rb") as file:
-            return file.read(64).lstrip()
-    except OSError:
-        return b""
+    return read_beginning(path).startswith(b"{")

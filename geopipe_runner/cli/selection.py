@@ -57,6 +57,7 @@ def select(parsed: argparse.Namespace, *, files: bool) -> DeploymentSelection:
     """Returns what the command line names. `files`: the files that a configuration names must exist.
 
     Raises:
+        ConfigError: `--only` matches nothing, and a file cannot be read.
         UsageError: one of several files does not exist, or a pattern, a folder or `--only` matches nothing.
     """
     paths = [*_paths(parsed)]
@@ -74,13 +75,14 @@ def select(parsed: argparse.Namespace, *, files: bool) -> DeploymentSelection:
     return DeploymentSelection(tuple(found), is_set)
 
 
-def refuse_several(selection: DeploymentSelection, command: str) -> None:
-    """Raises UsageError where a set is named for a command about one deployment."""
-    if selection.is_set:
-        names = shortened([deployment.entry or str(deployment.path) for deployment in selection.deployments])
-        raise UsageError(
-            f"`{command}` is about one deployment, and these are named: {names}.", "Choose one with --only."
-        )
+def choose_one(selection: DeploymentSelection, command: str) -> SelectedDeployment:
+    """Returns the only deployment, for a command about one. Raises UsageError where more are named."""
+    first, *others = selection.deployments
+    if not others:
+        return first
+    names = shortened([deployment.entry or str(deployment.path) for deployment in selection.deployments])
+    hint = f"Choose one with --only, such as --only {first.entry}." if first.entry else "Name one of these files."
+    raise UsageError(f"`{command}` is about one deployment, and these are named: {names}.", hint)
 
 
 def _paths(parsed: argparse.Namespace) -> Iterator[Path]:
@@ -137,12 +139,18 @@ def _only(found: Sequence[SelectedDeployment], patterns: Sequence[str], source: 
     """Returns the deployments whose names match one of the patterns. A file without entries has the name in it.
 
     `source` is where the patterns come from, for messages.
+
+    Raises:
+        ConfigError: nothing matches, and a file cannot be read.
+        UsageError: nothing matches a pattern.
     """
     names = [deployment.entry or _name_in(deployment) for deployment in found]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
+            if problems := [problem for d in found if d.error for problem in d.error.problems]:
+                raise ConfigError(problems)  # it may be in a file that cannot be read
             near = nearest(pattern, names)
-            known = f"The deployments are {shortened([name for name in names if name])}."
+            known = f"The deployments are {shortened([*filter(None, names)])}." if any(names) else "None has a name."
             raise UsageError(
                 f"{source}: no deployment is called {pattern!r}.", f'Did you mean "{near}"?' if near else known
             )

@@ -28,7 +28,7 @@ from ..report.outcome import OutcomeWatch
 from ..report.text.board import Board, make_board
 from ..report.text.stdio import complain
 from ..stages.claims import Claimant, find_worlds
-from ..stages.session import Session
+from ..stages.session import Session, check_writable
 from ..stages.sharing import SharedWork
 from .commands import SeveralCommand
 from .interruption import call_on_signals
@@ -98,15 +98,21 @@ class SeveralDeployments:
         """Do the work, and return the exit code.
 
         Raises:
-            UsageError: the command line is ambiguous, or two configurations claim the same resource. Nothing was done.
+            ConfigError: a `--set` option is wrong for all of them.
+            UsageError: the command line is ambiguous, `--output-dir` cannot be used, or two configurations claim the
+                same resource. Nothing was done.
             RefusedError: `--confirm` names none of the deployments, or the answer to the question is no.
         """
-        self._refuse_options()
+        if len(deployments) > 1:
+            self._refuse_options()
         jobs = _load(deployments)
+        _refuse_settings(jobs)
         loaded = [(job, job.config) for job in jobs if job.config is not None]
         worlds = find_worlds([Claimant(job.selected.title, config) for job, config in loaded])
         self._refuse_unknown_confirmations({job.watch.result.deployment for job in jobs})
         self._refuse_questions([config for _, config in loaded])
+        if self._parsed.output_dir:
+            check_writable(self._parsed.output_dir)
         self._confirm([config for _, config in loaded])
         places = {(str(config.path), config.entry): world for (_, config), world in zip(loaded, worlds, strict=True)}
         _raise_open_files()
@@ -267,11 +273,11 @@ class SeveralDeployments:
         from ..report.json_lines import JsonReport
         from ..report.text.report import TextReport
 
+        transcript = job.watch.open_transcript(None if self._is_json else self._folder(job))
         if self._is_json:
             place = {key: getattr(job.watch.result, key) for key in ("deployment", "account_id", "region")}
-            first: Report = JsonReport(sys.stdout, sys.stderr, place, self._output_lock)
+            first: Report = JsonReport(sys.stdout, job.watch.errors, place, self._output_lock)
         else:
-            transcript = job.watch.open_transcript(self._folder(job))
             first = TextReport(transcript, job.watch.errors, None, with_files=self._parsed.verbose)
         handlers = self._make_handlers(self._arguments(job), first)
         return CompositeReport(first, job.watch, *handlers)
@@ -306,6 +312,19 @@ def _load(deployments: Sequence[SelectedDeployment]) -> list[Job]:
         Job(selected, name, config, error, OutcomeWatch(_first_result(selected, name, config)))
         for (selected, config, error), name in zip(read, _names([(s, c) for s, c, _ in read]), strict=True)
     ]
+
+
+def _refuse_settings(jobs: Sequence[Job]) -> None:
+    """Raises ConfigError with the problems of `--set` options that all deployments have: the command line is wrong."""
+    found = [
+        {problem for problem in job.error.problems if problem.file.startswith("--set")}
+        if isinstance(job.error, ConfigError)
+        else set()
+        for job in jobs
+        if job.selected.file is not None
+    ]
+    if found and (shared := set.intersection(*found)):
+        raise ConfigError(shared)
 
 
 def _first_result(selected: SelectedDeployment, name: str, config: Config | None) -> DeploymentResult:

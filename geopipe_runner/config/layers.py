@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..path_checks import is_there
+from ..path_checks import expand_home, is_there
 from .document import Document, KeyPath, TextPart, unreadable
 from .messages import quote
 from .parser import parse, parse_value
@@ -41,7 +41,10 @@ def read_layers(path: Path) -> Document:
         base, fault = found
         if not is_there(base):
             what = f"extends: there is no file {quote(base)}"
-            raise ConfigError([document.problem(fault, what, "give the path of a YAML file, relative to this one")])
+            valid = "give the path of a YAML file, relative to this one"
+            if "${" in str(base):
+                valid += "; nothing is put in place of ${...} here"
+            raise ConfigError([document.problem(fault, what, valid)])
         if base.resolve() in seen:
             raise ConfigError([document.problem(fault, f"{quote(base)} extends itself", "leave one `extends` out")])
         if len(seen) == _MAX_LEVELS:
@@ -164,7 +167,7 @@ def _pop_extends(document: Document) -> tuple[Path, Any] | None:
     if not isinstance(written, str) or not written:
         valid = "name one YAML file, relative to this one"
         raise ConfigError([document.problem(position, "extends is not the path of a file", valid)])
-    return Path(os.path.normpath((folder or Path()) / Path(written).expanduser())), position
+    return Path(os.path.normpath((folder or Path()) / expand_home(written))), position
 
 
 def _read_setting(text: str, schema: Schema) -> Document:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..packaged import own_folder
+from ..path_checks import expand_home
 from .document import Document, KeyPath
 from .schema import Schema, with_defaults
 
@@ -127,7 +128,7 @@ def absolute(base: Path, written: str) -> Path:
     """Returns the path without `..`, whether or not it exists."""
     path = Path(written)
     if path.parts[:1] == ("~",):
-        path = Path.home().joinpath(*path.parts[1:])
+        path = expand_home(path)
     return Path(os.path.normpath(base / path))
 
 

@@ -80,4 +80,4 @@ class PlanFile(EventHandler):
             try:
                 write_named(self._path, text + "\n")
             except OSError as error:
-                raise AwsError(f"Cannot write {self._path}: {error.strerror}.", "Name another --plan-out.") from None
+                raise AwsError(f"Cannot write {self._path}: {error.strerror}.", "Name another file.") from None

@@ -60,10 +60,14 @@ def plan(context: Context) -> CleanupPlan:
 
 
 def _hold_lock(context: Context, everything: Plan, orphans_found: tuple[PlannedChange, ...]) -> None:
-    """Keep other commands away, if this one may delete something. A person is asked only while the lock is held."""
+    """Keep other commands away, if this one may delete something. A person is asked only while the lock is held.
+
+    With `--force-unlock`, a lock of another command is taken in any case.
+    """
     policy, options = context.options.cleanup_policy(context.config), context.options
     may_delete = policy != "none" and (policy != "ask" or options.interactive)
-    if (may_delete and everything.writes) or (orphans_found and (may_delete or options.prune)):
+    deletes_orphans = orphans_found and (may_delete or options.prune)
+    if (may_delete and everything.writes) or deletes_orphans or options.force_unlock:
         locking.hold(context, everything)
         if options.interactive:
             locking.wait(context)

@@ -166,6 +166,9 @@ def _context(session: Session, aws: Aws, artifacts: Artifacts) -> Context:
             force=session.options.force_unlock,
             emit=lambda text: session.report.emit(Note(text)),
         )
+    elif session.options.force_unlock:
+        why = "the emulator of this command needs none" if config.embedded else "without bucket.name, there is none"
+        session.report.emit(Note(f"--force-unlock takes no lock: {why}."))
     blueprint = build_blueprint(deployment, artifacts)
     return Context(config, session.options, session.report, session.time, aws, blueprint, State(), lock)
 

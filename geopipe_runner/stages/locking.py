@@ -1,5 +1,7 @@
 """When a command holds the lock of its deployment: from its plan to its end, if it changes anything.
 
+With `--force-unlock` it holds the lock also where nothing is to be changed, so that no lock is left afterwards.
+
 A plan decides whether the bucket is there, and ours to write into. The lock is taken right after the plan was made. In
 a first run it is taken as soon as the bucket exists, before anything else is created.
 """

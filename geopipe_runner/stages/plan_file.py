@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from typing import Any
 from ..config.model import Config
 from ..documents import PLAN_FILE_VERSION, saved_plan_document
 from ..errors import RefusedError, UsageError
+from ..events import Note
 from ..kinds.registry import KINDS
-from ..path_checks import is_file, is_there
+from ..path_checks import is_file, is_there, read_beginning
+from .session import Session
 from .setup import SetupPlan
 
 _LABELS = {kind.name: kind.label for kind in KINDS}
 # Lines that a refusal has at most, and characters of a value in one of them.
 _LINES = 40
 _WIDEST = 80
+_KEEP_ITS_ACCOUNT = "set `emulator.state_dir`, or `endpoint` to an emulator that keeps running"
 _BEGINNING = re.compile(r'\s*\{\s*"plan_file"')
 
 
@@ -86,19 +89,46 @@ def read_plan_file(path: Path) -> SavedPlan | None:
     saved = SavedPlan(path, document)
     try:
         _ = (saved.config_path, saved.entry, saved.settings, saved.adopt, saved.prune, [*_steps(document).values()])
-        _ = (bytes.fromhex(document["secrets"]["salt"]), dict(document["configuration"]["values"]))
+        _ = (bytes.fromhex(document["secrets"]["salt"]), document["configuration"]["values"].keys())
     except (AttributeError, KeyError, TypeError, ValueError):
         raise incomplete from None
     return saved
+
+
+def require_plan_file(path: Path) -> SavedPlan:
+    """Returns the plan in a file. Raises UsageError also where the file is something else, or cannot be read."""
+    saved = read_plan_file(path)
+    if saved is None:
+        what = "is no plan file" if is_there(path) else "does not exist"
+        raise UsageError(f"{path} {what}.", "Name a file that a plan was saved in.")
+    return saved
+
+
+def refuse_to_replace(path: Path, configs: Iterable[str | Path]) -> None:
+    """Raise UsageError where a plan would replace a file that holds something else, such as the configuration."""
+    beginning = read_beginning(path)
+    is_config = any(is_there(name) and is_there(path) and path.samefile(name) for name in configs)
+    if is_config or (beginning and not beginning.startswith(b"{")):
+        raise UsageError(f"{path} exists and is no plan, and a plan would replace it.", "Name another file.")
 
 
 def refuse_embedded(config: Config) -> None:
     """Raise UsageError where no plan can be applied later."""
     if config.forgets:
         raise UsageError(
-            "The plan was made with an emulator that has ended with its command.",
-            "In the configuration, set `emulator.state_dir`, or `endpoint` to an emulator that keeps running. Then "
-            "make the plan again.",
+            "The plan of an emulator that ends with its command cannot be applied later.",
+            f"In the configuration, {_KEEP_ITS_ACCOUNT}. Then make the plan again.",
+        )
+
+
+def warn_embedded(session: Session, path: Path) -> None:
+    """Say while a plan is saved that no command can apply it: its emulator ends with this one."""
+    if session.config.forgets:
+        session.report.emit(
+            Note(
+                f"Warning: `apply` cannot apply {path}, because the emulator of this plan ends with this command. To "
+                f"apply a plan, {_KEEP_ITS_ACCOUNT}."
+            )
         )
 
 
@@ -161,9 +191,18 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 def _steps(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Returns the steps by their keys.
+
+    Raises:
+        AttributeError, KeyError, TypeError or ValueError: they are no steps of a plan file.
+    """
     steps = {step["key"]: step for step in document["steps"]}
+    if len(steps) != len(document["steps"]):
+        raise ValueError("a key is repeated")
     for step in steps.values():
-        _ = (step["kind"], step["name"], step["action"], step["changes"])
+        _ = step["changes"]
+        if not all(isinstance(step[name], str) for name in ("key", "kind", "name", "action")):
+            raise TypeError("a word is no text")
         _ = (step["fingerprints"]["desired"].keys(), step["fingerprints"]["present"].keys())
     return steps
 

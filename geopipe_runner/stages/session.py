@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..aws.account import Account
@@ -57,6 +58,17 @@ class Shared(Protocol):
         """Within the block, the endpoint that `config` names can be used."""
 
 
+def check_writable(folder: Path) -> None:
+    """Make the folder of `--output-dir` and try to write there. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        what = f"Cannot write into {folder.resolve()}: {error.strerror}."
+        raise UsageError(what, "Name another --output-dir.") from None
+
+
 @dataclass(frozen=True)
 class Session:
     """One command on one configuration, before anything is connected."""
@@ -88,16 +100,8 @@ class Session:
 
     def check_output_dir(self) -> None:
         """See that results can be saved, before anything is paid for. Raises UsageError."""
-        folder = self.options.output_dir
-        if folder is None:
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            what = f"Cannot write into {folder.resolve()}: {error.strerror}."
-            raise UsageError(what, "Name another --output-dir.") from None
+        if self.options.output_dir is not None:
+            check_writable(self.options.output_dir)
 
     def check_confirmation(self, *, cleans_up: bool = True) -> None:
         """See that what this command may delete is confirmed, before anything is called.

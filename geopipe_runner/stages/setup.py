@@ -134,7 +134,7 @@ def apply(setup_plan: SetupPlan) -> Context:
     setup_plan = _ask_about_foreign(setup_plan)
     refuse_foreign(setup_plan.plan)
     context, report = setup_plan.context, setup_plan.context.report
-    if setup_plan.shown.writes:
+    if setup_plan.shown.writes or context.options.force_unlock:
         locking.hold(context, setup_plan.plan)
     locking.wait(context)
     context.state.has_acted = True

@@ -1,6 +1,9 @@
-"""Measures one plan of many deployments next to a plan of one of them, with a delay added to each call.
+"""Measures one plan of many deployments next to a plan of one of them and to a plain sequential script.
 
     python -m tests.bench.many_plans [--deployments 50] [--runs 3] [--milliseconds 50] [--emulator]
+
+A delay is added to each call. The script (`sequential.py`) reads the same resources with boto3, one call after the
+other, and compares nothing. It runs once only, because it takes long.
 
 Each plan is a fresh process. On a machine with two cores, an emulator that serves fifty deployments takes more CPU time
 than the command, and AWS would take none. So the calls of the first plan reach an emulator, and a small server repeats
@@ -130,11 +133,18 @@ class TimedPlan:
 
 def plan(*arguments: str) -> TimedPlan:
     """Run `plan` with these arguments in a fresh process."""
+    return _timed("run.py", "plan", *arguments)
+
+
+def read_in_sequence(url: str, count: int) -> TimedPlan:
+    """Read as many deployments with plain boto3 in a fresh process."""
+    return _timed("-m", "tests.bench.sequential", "read", "--endpoint", url, "--deployments", str(count))
+
+
+def _timed(*arguments: str) -> TimedPlan:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    ended = subprocess.run(
-        [sys.executable, "run.py", "plan", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if ended.returncode:
@@ -167,19 +177,18 @@ def main() -> int:
     options = parser.parse_args()
     one: list[TimedPlan] = []
     many: list[TimedPlan] = []
-    with tempfile.TemporaryDirectory() as folder:
-        if options.emulator:
-            with emulator_at(options.milliseconds) as url:
-                _measure(write_fleet(Path(folder), url, options.deployments), options.runs, one, many)
-        else:
-            with repeating_server(options.milliseconds) as url:
-                _measure(write_fleet(Path(folder), url, options.deployments), options.runs, one, many)
+    server = emulator_at if options.emulator else repeating_server
+    with tempfile.TemporaryDirectory() as folder, server(options.milliseconds) as url:
+        _measure(write_fleet(Path(folder), url, options.deployments), options.runs, one, many)
+        sequential = read_in_sequence(url, options.deployments)
     print(f"{options.milliseconds:g} ms added to each call; seconds{'':17}{'min':>8}{'median':>8}{'max':>8}{'CPU':>8}")
     _print(f"plan of 1 deployment (--only {_FIRST.decode()})", one)
     _print(f"plan of {options.deployments} deployments", many)
+    _print(f"sequential boto3, {options.deployments} deployments", [sequential])
     times = _median(many) / _median(one)
     cpu = statistics.median(m.cpu for m in many) / statistics.median(o.cpu for o in one)
     print(f"{options.deployments} one after the other would take {options.deployments * _median(one):.1f} s")
+    print(f"sequential boto3 takes {sequential.wall / _median(many):.1f} times as long as all plans at the same time")
     holds = "holds" if times <= MOST_TIMES_ONE else "DOES NOT HOLD"
     print(f"{times:.1f} times one (aim: at most {MOST_TIMES_ONE:g}): {holds}; {cpu:.1f} times its CPU time")
     return 0 if times <= MOST_TIMES_ONE else 1

@@ -1,10 +1,13 @@
 """The same deployment made by a plain script: one boto3 call after the other, nothing compared, nothing planned.
 
-    python -m tests.bench.sequential create|ensure|destroy --endpoint http://127.0.0.1:N
+    python -m tests.bench.sequential create|ensure|read|destroy --endpoint http://127.0.0.1:N [--deployments N]
 
 `create` only writes (and waits where it must). `ensure` reads each thing first and makes what is not there: run
-twice, the second time is what "nothing to do" costs without concurrency. It makes the thirteen resources that
-`config/local.yaml` asks for, by the same writing calls; `reconcile.py` checks that.
+twice, the second time is what "nothing to do" costs without concurrency. `read` only reads, as often as there are
+`--deployments`: what as many plans need to know. It takes the same names and the same clients each time, which is the
+best case of such a script.
+
+It makes the thirteen resources that `config/local.yaml` asks for, by the same writing calls. `reconcile.py` checks it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +85,12 @@ class Script:
                 thing.read()
             except (ClientError, LookupError):
                 thing.make()
+
+    def read(self) -> None:
+        self.sts.get_caller_identity()
+        for thing in self.things():
+            with suppress(ClientError, LookupError):
+                thing.read()
 
     def things(self) -> Iterator[Thing]:
         for role in ROLES:
@@ -261,11 +271,14 @@ def zipped(folder: Path) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("create", "ensure", "destroy"))
+    parser.add_argument("action", choices=("create", "ensure", "read", "destroy"))
     parser.add_argument("--endpoint", required=True, metavar="URL")
+    parser.add_argument("--deployments", type=int, default=1, help="how often everything is read (default: once)")
     options = parser.parse_args()
     script = Script(options.endpoint)
-    {"create": script.create, "ensure": script.ensure, "destroy": script.destroy}[options.action]()
+    actions = {"create": script.create, "ensure": script.ensure, "read": script.read, "destroy": script.destroy}
+    for _ in range(options.deployments if options.action == "read" else 1):
+        actions[options.action]()
 
 
 if __name__ == "__main__":

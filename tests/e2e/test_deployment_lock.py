@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from geopipe_runner.aws.lock_owner import LockOwner, this_process
+import geopipe_runner as geopipe
+from geopipe_runner.aws.lock_owner import LockOwner, read_owner, this_process
 from geopipe_runner.errors import LockedError
 from tests.support.e2e import Standing, Workplace, start_emulator
 from tests.support.lock_worker import BUCKET, KEY, connect_to, lock_of
@@ -124,6 +125,42 @@ def test_the_lock_of_another_machine(emulator: Standing, workplace: Workplace, c
     assert broken.returncode != 0 and _locks(emulator) == []
 
 
+def test_a_lock_is_taken_also_if_nothing_is_to_be_changed(
+    emulator: Standing, workplace: Workplace, config: Path
+) -> None:
+    forced = ("--non-interactive", "--force-unlock")
+    nowhere = workplace.geopipe("cleanup", config, *forced)
+    assert (nowhere.returncode, nowhere.stderr) == (0, "")  # without the bucket, there is no lock
+    assert workplace.geopipe("apply", config, "--non-interactive").returncode == 0
+    somewhere = LockOwner("alice", "far.example", "another boot", 4242, "1", "", "2026-11-29 18:58:51 UTC")
+    for command in (("apply",), ("cleanup", "--cleanup=none"), ("cleanup", "--cleanup=ask")):
+        _put_lock(emulator, somewhere)
+        before = _changes(emulator)
+        unforced = workplace.geopipe(*command, config, "--non-interactive")
+        assert unforced.returncode == 0 and _locks(emulator) == [KEY], unforced.stderr  # nothing needs it
+        done = workplace.geopipe(*command, config, *forced)
+        assert done.returncode == 0 and "Took the lock of alice" in done.stdout, done.stderr
+        assert _locks(emulator) == []
+        after = _changes(emulator)
+        assert {call: after[call] - before.get(call, 0) for call in after if after[call] != before.get(call, 0)} == {
+            "s3:DeleteObject": 1
+        }
+    free = workplace.geopipe("apply", config, *forced)
+    assert free.returncode == 0 and "no other command held the lock" in free.stdout and _locks(emulator) == []
+    _put_lock(emulator, somewhere)
+    geopipe.load(config).apply(force_unlock=True)
+    assert _locks(emulator) == []
+
+    _put_lock(emulator, somewhere)
+    for command in ("run", "cleanup"):
+        contradiction = workplace.geopipe(command, config, "--dry-run", *forced)
+        assert contradiction.returncode == 2 and "--dry-run changes nothing" in contradiction.stderr
+    assert _locks(emulator) == [KEY]
+    embedded = workplace.geopipe("apply", workplace.config(), *forced)
+    assert embedded.returncode == 0 and embedded.stdout.count("the emulator of this command needs none") == 1
+    workplace.config(endpoint=emulator.url, cleanup="none")  # what the fixture cleans up
+
+
 def test_racing_processes_hold_it_one_at_a_time(emulator: Standing, workplace: Workplace, config: Path) -> None:
     assert workplace.geopipe("apply", config, "--non-interactive").returncode == 0
     # All of them find the expired lock of another machine first.
@@ -186,5 +223,8 @@ def test_only_a_process_of_this_machine_is_known_to_have_ended() -> None:
     assert LockOwner(host=here.host, machine=here.machine, process=child.pid).has_ended()
     assert not LockOwner(host=here.host, machine="another", process=child.pid).has_ended()
     assert not LockOwner(host="far", machine=here.machine, process=child.pid).has_ended()
+    for number, has_ended in {-1: False, 10**30: True}.items():  # as another program may have written it
+        owner = read_owner({"host": here.host, "machine": here.machine, "process": number, "user": "eve\n\u001b[31m x"})
+        assert owner.has_ended() is has_ended and str(owner).splitlines() == [str(owner)]
     # The same number, given to another process.
     assert LockOwner(host=here.host, machine=here.machine, process=here.process, process_started="1").has_ended()

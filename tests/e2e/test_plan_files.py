@@ -118,11 +118,29 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
         refused = workplace.geopipe("apply", plan)
         assert refused.returncode == 2 and message in refused.stderr, refused.stderr
         assert "Traceback" not in refused.stderr
+    assert workplace.geopipe("plan", config, "--out", plan).returncode == 0
+    saved, calls = plan.read_text(), standing.calls()
+    for damage in (
+        lambda document: document["steps"].append(document["steps"][0]),
+        lambda document: document["steps"][0].update(kind=["queue"]),
+        lambda document: document["steps"][0].update(name=None),
+        lambda document: document["steps"][0].update(fingerprints={"desired": [], "present": {}}),
+        lambda document: document["configuration"].update(values=[["region", "us-west-2"]]),
+        lambda document: document["secrets"].update(salt="salt"),
+    ):
+        document = json.loads(saved)
+        damage(document)
+        plan.write_text(json.dumps(document))
+        refused = workplace.geopipe("apply", plan)
+        assert refused.returncode == 2 and "is no complete plan file" in refused.stderr, refused.stderr
     assert standing.calls() == calls
     embedded = workplace.config()
-    assert workplace.geopipe("plan", embedded, "--out", plan).returncode == 0
+    for command in (("plan",), ("run", "--dry-run")):
+        planned = workplace.geopipe(*command, embedded, "--plan-out", plan)
+        assert planned.returncode == 0 and f"Warning: `apply` cannot apply {plan}" in planned.stdout
+        assert "emulator.state_dir" in planned.stdout
     ended = workplace.geopipe("apply", plan)
-    assert ended.returncode == 2 and "ended with its command" in ended.stderr
+    assert ended.returncode == 2 and "ends with its command cannot be applied" in ended.stderr
     elsewhere = workplace.geopipe("cleanup", plan)
     assert elsewhere.returncode == 2 and "only `apply` takes one.\nName the configuration" in elsewhere.stderr
     written = config.read_text()

@@ -114,6 +114,97 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
     assert {row[2] for row in rows_of(gone.stdout).values()} == {"-19"}
 
 
+def test_doctor_and_open_take_several(workplace: Workplace, emulator: Standing) -> None:
+    deployments = {"seen-one": {}, "seen-two": {"region": "eu-west-1"}, "silent": {"endpoint": "http://127.0.0.1:9"}}
+    fleet = write_fleet(workplace.folder, emulator.url, deployments)
+    before = emulator.mutating_calls()
+    examined = workplace.geopipe("doctor", fleet)
+    assert {name: row[-1] for name, row in rows_of(examined.stdout).items()} == {
+        "seen-one": "0",
+        "seen-two": "0",
+        "silent": "1",
+    }
+    assert (examined.returncode, examined.stderr) == (1, "")
+    blocks = {block.split()[0]: block for block in examined.stdout.split("== ")[1:]}
+    assert "ok       account      123456789012 in eu-west-1" in blocks["seen-two"]
+    assert "problem  endpoint     Nothing listens" in blocks["silent"]
+    assert emulator.mutating_calls() == before
+
+    opened = workplace.geopipe("open", fleet, "--only", "seen-*,silent", "--resource", "queue", "--output", "json")
+    events = [json.loads(line) for line in opened.stdout.splitlines()]
+    links = {event["deployment"]: event["links"] for event in events if event["event"] == "links"}
+    assert {name: [link["url"] for link in found] for name, found in links.items()} == {
+        name: [f"{emulator.url}/_console/queues/{name}-queue"] for name in ("seen-one", "seen-two")
+    }
+    assert [result["exit_code"] for result in events[-2]["deployments"]] == [0, 0, 1]
+    assert opened.returncode == 1
+
+
+def test_a_command_about_one_deployment_takes_a_set_of_one(workplace: Workplace, emulator: Standing) -> None:
+    fleet = write_fleet(workplace.folder, emulator.url, {"lonely": {}})
+    for arguments in (
+        ("config", fleet),
+        ("config", "flee[t].yaml"),
+        ("config", "*.yaml", "--only", "lonely"),
+        ("callbacks", fleet, "--all"),
+        ("plan", fleet, "--out", "plan.json"),
+    ):
+        done = workplace.geopipe(*arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+    assert json.loads((workplace.folder / "plan.json").read_text())["deployment"] == "lonely"
+
+
+def test_what_several_have_in_common_is_reported_once(workplace: Workplace, emulator: Standing) -> None:
+    before = emulator.calls()
+    fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}, "broken": {"queue": {"nam": "x"}}})
+    in_settings = {
+        "job.workrs=3": 'unknown key "workrs"',
+        "function.memory=much": 'function.memory is "much"',
+        "function.memory": "is not key.path=value",
+        "queue.visibility_timeout=5": "less than function.timeout",
+    }
+    for setting, message in in_settings.items():
+        refused = workplace.geopipe("plan", fleet, "--only", "one,two", "--set", setting)
+        assert (refused.returncode, refused.stdout, refused.stderr.count(message)) == (2, "", 1), refused.stderr
+    refused = workplace.geopipe("validate", fleet, *(word for text in in_settings for word in ("--set", text)))
+    assert refused.stderr.count("job.workrs=3:1:1") == 0 and refused.stderr.count("is not key.path=value") == 1
+
+    # A value that is wrong for one of them is a failure of that one.
+    write_fleet(workplace.folder, None, {"one": {"function": {"timeout": 900}}, "two": {}}, queue={})
+    some = workplace.geopipe("validate", fleet, "--set", "queue.visibility_timeout=600")
+    assert {name: row[-1] for name, row in rows_of(some.stdout).items()} == {"one": "2", "two": "0"}
+
+    template = workplace.folder / "template.json.j2"
+    template.write_text("{{ nonsense.x }}")
+    for shared, message in {
+        "function": "function.memory is",
+        "pipeline": f"{template}:1: 'nonsense' is undefined",
+    }.items():
+        value = {"memory": "much"} if shared == "function" else {"template": str(template)}
+        write_fleet(workplace.folder, None, {"one": {}, "two": {}, "own": {"queue": {"nam": "x"}}}, **{shared: value})
+        failed = workplace.geopipe("validate", fleet)
+        assert (failed.returncode, failed.stderr.count(message)) == (2, 1), failed.stderr
+        assert failed.stderr.count('unknown key "nam"') == 1
+        assert {row[-1] for row in rows_of(failed.stdout).values()} == {"2"}
+
+        for_programs = workplace.geopipe("validate", fleet, "--output", "json")
+        assert sorted(for_programs.stderr.splitlines()) == sorted(failed.stderr.splitlines())
+        events = [json.loads(line) for line in for_programs.stdout.splitlines()]
+        assert [event["deployment"] for event in events if event["event"] == "failed"].count("two") == 1
+
+    write_fleet(workplace.folder, None, {"one": {}, "two": {}, "three": {"target": "aws"}})
+    opened = workplace.geopipe("open", fleet, "--resource", "queue", "--jobs", "1")
+    assert opened.stderr.count("The emulator ends with each command") == 1
+    assert "two: Error: the same as for one.\n" in opened.stderr
+    for_programs = workplace.geopipe("open", fleet, "--resource", "queue", "--jobs", "1", "--output", "json")
+    assert for_programs.stderr == opened.stderr
+    assert [row[-1] for row in rows_of(opened.stdout).values()] == ["2", "2", "0"]
+
+    in_the_way = workplace.geopipe("plan", fleet, "--output-dir", fleet)
+    assert (in_the_way.returncode, in_the_way.stdout, in_the_way.stderr.count("Cannot write into")) == (2, "", 1)
+    assert emulator.calls() == before
+
+
 def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emulator: Standing) -> None:
     before = emulator.calls()
     fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}})
@@ -127,7 +218,10 @@ def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emul
         ("apply", fleet, single, "--non-interactive"): f"{fleet} (one) and {single}: bucket one-data, input file",
         ("apply", fleet): "`apply` on several deployments asks once, and the input ended",
         ("cleanup", fleet): "The clean-up policy of",
-        ("logs", fleet): "`logs` is about one deployment, and these are named: one, two.",
+        ("logs", fleet): "are named: one, two.\nChoose one with --only, such as --only one.",
+        ("stop", fleet, "--only", "*"): "`stop` is about one deployment, and these are named: one, two.",
+        ("retry", fleet, single): f"`retry` is about one deployment; name one of these files: {fleet}, {single}",
+        ("callbacks", "*.yaml"): "these are named: one, two, single.yaml.\nChoose one with --only",
         ("plan", fleet, "--adopt", "queue"): "--adopt is about one deployment",
         ("plan", fleet, "--plan-out", "plan.json"): "--plan-out is about one deployment",
         ("plan", fleet, "missing.yaml"): "There is no file 'missing.yaml'",

@@ -300,6 +300,13 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "is not a folder" in refused.stderr and file.read_text() == "mine"
 
 
+def test_the_home_of_an_unknown_user_is_a_name_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~no-such-user").write_text("mine")
+    with pytest.raises(StateError, match="is not a folder"):
+        StateFolder(Path("~no-such-user"), "123456789012")
+
+
 def test_a_second_process_is_refused_by_pid_and_url(tmp_path: Path) -> None:
     with Emulator(state_dir=tmp_path / "a") as emulator:
         refused = start(tmp_path / "a")

@@ -164,6 +164,10 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
         (["statsu", LOCAL], 'there is no command "statsu"; did you mean "status"?'),
         (["deploy", LOCAL], 'there is no command "deploy"; use one of run, plan'),
         (["logs", LOCAL, "more"], "unrecognized arguments: more"),
+        (["stop", LOCAL, LOCAL], f"`stop` is about one deployment; name one of these files: {LOCAL}, {LOCAL}"),
+        (["logs", "--all", "config"], "`logs` is about one deployment, and --all is for several"),
+        (["graph", LOCAL, "--jobs", "3"], "`graph` is about one deployment, and --jobs is for several"),
+        (["init", "--all", "x"], "--all is an option of run, plan"),
         (["run", LOCAL, "more", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["plan", LOCAL, LOCAL, "--jobs", "0"], "'0' is not a number from 1 to 100"),
         (["statsu", LOCAL, "--nonsense"], 'did you mean "status"?'),
@@ -182,6 +186,29 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
         ([LOCAL, "-c"], "`geopipe run --help` shows the options"),
         (["callbacks", LOCAL, "--fail", " "], "--fail: it is empty"),
         (["cleanup", LOCAL, "--confirm", ""], "--confirm: it is empty; give the name of the deployment"),
+        (
+            ["logs", LOCAL, "--since", "-5m"],
+            "expected one argument; if its value begins with a hyphen, join them with =",
+        ),
+        *(
+            ([*line, ""], f"{line[-1]}: its value is empty; give one, or leave the option out")
+            for line in (
+                ["cleanup", "--all"],
+                ["run", LOCAL, "--output-dir"],
+                ["plan", LOCAL, "--out"],
+                ["stop", LOCAL, "--execution"],
+                ["open", LOCAL, "--resource"],
+                ["callbacks", LOCAL, "--step"],
+                ["status", LOCAL, "--only"],
+                ["apply", LOCAL, "--adopt"],
+                ["plan", LOCAL, "--set"],
+                ["init", "--folder"],
+                ["init", "--name"],
+            )
+        ),
+        (["cleanup", "--all="], "argument --all: its value is empty"),
+        (["plan", ""], "the name of a configuration is empty"),
+        (["plan", LOCAL, ""], "the name of a configuration is empty"),
         (["logs", LOCAL, "--since", "999999999h"], "'999999999h' is longer than ten years, 87600h"),
     ],
 )

@@ -14,6 +14,7 @@ from geopipe_runner.aws.account import Account
 from geopipe_runner.aws.clients import Aws, WriteRefusedError, is_read
 from geopipe_runner.aws.endpoint import on_loopback
 from geopipe_runner.aws.retry import Retrier
+from geopipe_runner.aws.session import _use_short_models
 from tests.support.runner_fakes import ACCOUNT_ID, FakeTime
 
 pytestmark = pytest.mark.slow
@@ -172,3 +173,10 @@ def test_what_counts_as_a_read_does_by_the_service_s_own_words(service: str) -> 
 )
 def test_what_is_on_this_machine(url: str | None, loopback: bool) -> None:
     assert on_loopback(url) is loopback
+
+
+def test_models_below_the_home_of_an_unknown_user_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DATA_PATH", "~no-such-user/models")
+    session = botocore.session.Session()
+    _use_short_models(session)
+    assert "s3" in session.get_component("data_loader").list_available_services("service-2")

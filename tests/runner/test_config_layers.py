@@ -107,6 +107,11 @@ def test_a_problem_names_the_text_it_is_in(write: Any) -> None:
         ({"a.yaml": "extends: b.yaml\n", "b.yaml": "extends: a.yaml\n"}, "b.yaml:1:10: "),
         ({"a.yaml": "extends: a.yaml\n"}, "a.yaml:1:10: "),
         ({"a.yaml": "extends: c.yaml\n"}, "a.yaml:1:10: extends: there is no file "),
+        (
+            {"a.yaml": "extends: ~no-such-user/b.yaml\n"},
+            'a.yaml:1:10: extends: there is no file "~no-such-user/b.yaml"',
+        ),
+        ({"a.yaml": "extends: ${env:BASE}\n"}, 'a.yaml:1:10: extends: there is no file "${env:BASE}"'),
         ({"a.yaml": "extends: [b.yaml]\n", "b.yaml": BASE}, "a.yaml:1:10: extends is not the path of a file"),
         ({"a.yaml": "extends: 5\n"}, "a.yaml:1:10: extends is not the path of a file"),
         ({"a.yaml": "extends: b.yaml\n", "b.yaml": "just text\n"}, "b.yaml:1:1: the file has text but no settings"),

@@ -184,6 +184,11 @@ def test_what_cannot_be_in_a_zip_is_refused(wheels: Path, tmp_path: Path, line: 
         install(write_requirements(tmp_path, f"{line}\n"), LAMBDA, silent)
 
 
+def test_the_folder_of_an_unknown_user_is_a_failure_of_pip(wheels: Path, tmp_path: Path) -> None:
+    with pytest.raises(AwsError, match="no-such-user"):
+        install(write_requirements(tmp_path, "~no-such-user/mine.whl\n"), LAMBDA, silent)
+
+
 def test_a_password_in_an_address_is_not_shown() -> None:
     line = dependencies._last_lines("ERROR: https://me:secret@index.example/simple refused\n[notice] new pip\n")
     assert line == "  ERROR: https://***@index.example/simple refused"

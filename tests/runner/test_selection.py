@@ -11,7 +11,7 @@ from geopipe_runner.cli.parser import BEST_TO_WORST, EXIT_CODES, parse
 from geopipe_runner.cli.selection import DeploymentSelection, select
 from geopipe_runner.cli.several import worst_exit_code
 from geopipe_runner.config import load
-from geopipe_runner.errors import UsageError
+from geopipe_runner.errors import ConfigError, UsageError
 from geopipe_runner.stages.claims import Claimant, find_worlds
 
 BASE = """\
@@ -74,6 +74,13 @@ def test_files_patterns_folders_and_entries(
 )
 def test_what_matches_nothing_is_refused(arguments: list[str], message: str, folder: Path) -> None:
     with pytest.raises(UsageError, match=message):
+        chosen(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [["broken.yaml", "--only", "m1"], ["many.yaml", "broken.yaml", "--only", "m3"]])
+def test_a_name_may_be_in_a_file_that_cannot_be_read(arguments: list[str], folder: Path) -> None:
+    (folder / "broken.yaml").write_text("deployments: {m1: {}\n")
+    with pytest.raises(ConfigError, match=r"^broken\.yaml:1:14: a bracket is opened"):
         chosen(*arguments)
 
 

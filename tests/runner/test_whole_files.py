@@ -117,7 +117,7 @@ def test_a_plan_is_not_written_to_a_pipe_that_is_not_read(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AwsError, match=r"Cannot write .*pipe") as caught:
         plan_into(tmp_path / "pipe")
-    assert caught.value.hint == "Name another --plan-out."
+    assert caught.value.hint == "Name another file."
 
 
 def test_a_plan_can_go_to_a_device() -> None:

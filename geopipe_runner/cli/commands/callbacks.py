@@ -42,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument("--succeed", action="store_true", help="answer with a success without outputs, after asking")
     parser.add_argument("--yes", action="store_true", help="answer without asking")
-    parser.add_argument("--all", action="store_true", help="answer even if more than one callback is selected")
+    parser.add_argument(
+        "--all", dest="answer_all", action="store_true", help="answer even if more than one callback is selected"
+    )
     options.add_output(parser)
 
 
@@ -56,5 +58,5 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
             list_callbacks(context, selection)
         else:
             answer = CallbackAnswer(arguments.fail)
-            answer_callbacks(context, selection, answer, confirmed=arguments.yes, several=arguments.all)
+            answer_callbacks(context, selection, answer, confirmed=arguments.yes, several=arguments.answer_all)
     return 0

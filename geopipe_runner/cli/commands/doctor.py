@@ -18,8 +18,9 @@ use the job's service, and quotas. It reads everything that a plan reads, asks I
 changes nothing. Each line begins with `ok`,
 `warning`, `problem` or `skipped`; only a problem keeps a run from working, and then the exit code is 1.
 [Troubleshoot](../how-to/troubleshoot.md) shows an example."""
-EXAMPLES = ("doctor config/us-west-2.yaml", "doctor config/local.yaml --output json")
+EXAMPLES = ("doctor config/us-west-2.yaml", "doctor config/local.yaml --output json", "doctor --all team")
 NEEDS = "files"
+SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -17,9 +17,15 @@ HELP = "print the addresses of the resources in AWS's console, and open the pipe
 DETAILS = """\
 It calls nothing, so a resource of the list need not exist yet. Sign in to the right account first. With an endpoint on
 this machine, the addresses are those of the emulator's console. On a terminal, the command opens one page in the
-browser: the pipeline's, that of `--resource`, or the emulator's overview. `--print` opens nothing."""
-EXAMPLES = ("open config/us-west-2.yaml", "open config/us-west-2.yaml --resource queue --print")
+browser: the pipeline's, that of `--resource`, or the emulator's overview. `--print` opens nothing, and for several
+deployments nothing is opened either."""
+EXAMPLES = (
+    "open config/us-west-2.yaml",
+    "open config/us-west-2.yaml --resource queue --print",
+    "open fleet.yaml --resource pipeline",
+)
 NEEDS = "config"
+SEVERAL = "read"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

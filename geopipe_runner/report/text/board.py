@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ...errors import UsageError
 from ..escape import printable
 from ..outcome import OutcomeWatch
 from .stdio import lost_output
@@ -17,11 +18,15 @@ from .style import is_terminal
 # What has so few lines that a heading would be longer.
 _SHORT = ("validate",)
 # What takes a moment, so that its phases say nothing.
-_BRIEF = ("plan", "status", "validate")
+_BRIEF = ("doctor", "open", "plan", "status", "validate")
 
 
 class Board(AbstractContextManager["Board"]):
-    """Prints what each deployment has to say when it has ended, and its phases before. This one prints nothing."""
+    """Prints what each deployment has to say when it has ended. This one prints errors only, on standard error."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, str] = {}
+        """Errors that may be those of several deployments, with the name of the first one."""
 
     def __exit__(self, *_: object) -> None:
         """Leave the terminal as it was."""
@@ -31,12 +36,24 @@ class Board(AbstractContextManager["Board"]):
 
     def show_ended(self, watch: OutcomeWatch) -> None:
         """Show a deployment that has ended. Raises OutputClosed."""
+        if watch.error_text:
+            print("".join(f"{line}\n" for line in self._error_lines(watch)), end="", file=sys.stderr, flush=True)
+
+    def _error_lines(self, watch: OutcomeWatch) -> list[str]:
+        """Return what to print of an error. What is wrong in a file or an option that several use is printed once."""
+        name, errors = watch.result.name, watch.error_text
+        if watch.names_file:
+            return [line for line in errors.splitlines() if self._shown.setdefault(line, name) == name]
+        if watch.result.exit_code == UsageError.exit_code and (first := self._shown.setdefault(errors, name)) != name:
+            errors = f"Error: the same as for {first}."
+        return [f"{name}: {line}" for line in errors.splitlines()]
 
 
 class PlainBoard(Board):
-    """Lines of text, in the order in which things happen."""
+    """Prints lines of text, in the order in which things happen, and also the phases of each deployment."""
 
     def __init__(self, command: str, watches: Sequence[OutcomeWatch]) -> None:
+        super().__init__()
         self._command = command
         self._watches = watches
         self._phases: dict[str, str] = {}
@@ -58,9 +75,7 @@ class PlainBoard(Board):
             place = f" in account {watch.result.account_id}, {watch.result.region}" if watch.result.region else ""
             text = f"== {name}{place}\n{text}\n"
         self._print(text)
-        if errors:
-            prefix = "" if watch.names_file else f"{name}: "
-            print("".join(f"{prefix}{line}\n" for line in errors.splitlines()), end="", file=sys.stderr, flush=True)
+        super().show_ended(watch)
 
     def _print_phase(self, watch: OutcomeWatch) -> None:
         if watch.phase != "starting" and self._command not in _BRIEF:
