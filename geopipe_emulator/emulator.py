@@ -164,6 +164,8 @@ class EmulatorServer:
         environment = self._environment = Environment(
             self.settings, self.url, make_client, authorizer.missing, tables=tables, identify=identify
         )
+        if self._moto_state is not None:
+            environment.save_log_events = self._moto_state.save_all
         factories = default_services() if self._factories is None else self._factories
         self._services = [make_service(environment) for make_service in factories]
         patches = default_patches(environment, known)
@@ -191,7 +193,7 @@ class EmulatorServer:
     def _start_services(self) -> None:
         for service in self._services:
             service.start()
-        self.environment.resume_schedules()
+        self.environment.resume_events()
 
     def reset(self) -> None:
         """Empty the account: end all that runs, forget everything, and start the services again."""

@@ -132,11 +132,11 @@ class MotoState:
 
     def freeze(self) -> None:
         """Save everything, and from now on log lines only: what fails because we end is not part of the account."""
-        self._save_all()
+        self.save_all()
         self._frozen = True
 
     def close(self) -> None:
-        self._save_all()
+        self.save_all()
         self._closed = True
         self._wake.set()
 
@@ -154,12 +154,13 @@ class MotoState:
             self._wake.wait()
             self._wake.clear()
             time.sleep(_LATEST_SAVE)
-            self._save_all()
+            self.save_all()
             self._file.retry()
             if self._file.problem:
                 self._wake.set()
 
-    def _save_all(self) -> None:
+    def save_all(self) -> None:
+        """Save all changes so far."""
         with self._lock:
             change = self._changes
         self._save(change)
