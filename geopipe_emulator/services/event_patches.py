@@ -39,6 +39,7 @@ class EventPatches:
             "event delivery", simplify=lambda delivery: delivery.record(), restore=_restored
         )
         self._runs: RecordTable[str, str] = environment.tables.open("scheduler run")
+        self._starts: RecordTable[str, tuple[str, str]] = environment.tables.open("event rule start")
         self._lock = threading.RLock()
         self._is_stopped = False
         self._events = LazyPatch("events", self._make_events, self._lock)
@@ -91,7 +92,7 @@ class EventPatches:
     def _make_events(self) -> EventsPatch:
         from .events.moto_patch import EventsPatch
 
-        return EventsPatch(self._bus, self._timetable)
+        return EventsPatch(self._bus, self._timetable, self._starts)
 
     def _make_scheduler(self) -> SchedulerPatch:
         from .scheduler.moto_patch import SchedulerPatch

@@ -10,7 +10,7 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -231,8 +231,7 @@ def _first(schedule: Schedule, start: datetime | None, created: datetime | None)
         begin = start or created
         if created is None or begin is None:
             return now
-        periods = (now - begin) // timedelta(seconds=schedule.seconds) + 1
-        return begin + periods * timedelta(seconds=schedule.seconds)
+        return schedule.next_since(begin, now)
     return schedule.next_after(start) if start is not None and start > now else None
 
 
