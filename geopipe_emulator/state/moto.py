@@ -114,11 +114,6 @@ class MotoState:
         """The services whose resources are not saved, each with the reason."""
         return dict(self._unsaved)
 
-    @property
-    def services(self) -> set[str]:
-        """Moto's names of the services that have anything in the file."""
-        return {kind.removeprefix(_KIND).partition("/")[0] for kind, _ in list(self._written)}
-
     # Requests
 
     def guard(self, call: Call) -> AbstractContextManager[Any]:
