@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .messages import warn
+from .protocol.errors import ServiceError
 from .service import Environment, Service
 from .settings import Settings
 from .state.records import RecordTables
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .state.moto import MotoState
 
 LOOPBACK = "127.0.0.1"
+# How long calls may take when an emulator with a state folder ends. `Emulator.stop` waits for five seconds.
+_LAST_CALLS_SECONDS = 1.0
 
 ServiceFactory = Callable[[Environment], Service]
 Middleware = Callable[[Any], Any]
@@ -164,6 +167,8 @@ class EmulatorServer:
         environment = self._environment = Environment(
             self.settings, self.url, make_client, authorizer.missing, tables=tables, identify=identify
         )
+        if self._moto_state is not None:
+            environment.save_log_events = self._moto_state.save_all
         factories = default_services() if self._factories is None else self._factories
         self._services = [make_service(environment) for make_service in factories]
         patches = default_patches(environment, known)
@@ -191,11 +196,13 @@ class EmulatorServer:
     def _start_services(self) -> None:
         for service in self._services:
             service.start()
-        self.environment.resume_schedules()
+        self.environment.resume_events()
 
     def reset(self) -> None:
         """Empty the account: end all that runs, forget everything, and start the services again."""
         with self._lock:
+            if self._listener is None:
+                raise ServiceError("ServiceUnavailable", "The emulator has ended.", 503)
             self._tables.close()
             self._stop_services()
             self._moto.forget()
@@ -215,6 +222,9 @@ class EmulatorServer:
 
     def stop(self) -> None:
         """End the services while they can still reach the endpoint, then the endpoint."""
+        if self._listener is not None and self._folder is not None:
+            # Outside of the lock: a request that runs may be a reset.
+            self.gateway.end(_LAST_CALLS_SECONDS)
         with self._lock:
             # What fails because this process ends is not what happened in the account.
             self._tables.close()

@@ -143,8 +143,10 @@ class Environment:
         self.missing_permission = permissions
         self.emit: Callable[[ServiceEvent], None] = lambda event: None
         """Reports an event to EventBridge, which sets this. It neither waits nor raises."""
-        self.resume_schedules: Callable[[], None] = lambda: None
-        """Runs the schedules that the account has already. EventBridge sets this."""
+        self.resume_events: Callable[[], None] = lambda: None
+        """Delivers the events and runs the schedules that the account has already. EventBridge sets this."""
+        self.save_log_events: Callable[[], None] = lambda: None
+        """Saves the log events that our own services have written. Otherwise that happens within a second."""
         self.identify = identify
         self._make_client = make_client
         self._clients: dict[tuple[str, ...], Any] = {}

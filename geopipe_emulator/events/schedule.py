@@ -35,6 +35,11 @@ class Rate:
     def next_after(self, moment: datetime) -> datetime | None:
         return moment + timedelta(seconds=self.seconds)
 
+    def next_since(self, begin: datetime, moment: datetime) -> datetime:
+        """Return the first time after `moment`, counted from `begin`."""
+        period = timedelta(seconds=self.seconds)
+        return begin + ((moment - begin) // period + 1) * period
+
 
 @dataclass(frozen=True)
 class Once:

@@ -72,6 +72,7 @@ def deliver(environment: Environment, target: Target, payload: str, delivery_id:
             client.create_log_stream(logGroupName=group, logStreamName=stream)
             entry = {"timestamp": int(time.time() * 1000), "message": payload}
             client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[entry])
+            environment.save_log_events()
         case "sagemaker":
             client.start_pipeline_execution(
                 PipelineName=target.arn,

@@ -25,6 +25,11 @@ class OwnTarget:
     handler: Handler | None
 
 
+def is_internal(request: Request) -> bool:
+    """Whether one of our own services makes the request."""
+    return INTERNAL_MARK in request.header("User-Agent")
+
+
 @dataclass
 class Call:
     """One API call: which operation of which service, and on whose behalf."""
@@ -49,7 +54,7 @@ class Call:
     @property
     def is_internal(self) -> bool:
         """Whether one of our own services makes the call."""
-        return INTERNAL_MARK in self.request.header("User-Agent")
+        return is_internal(self.request)
 
 
 Forward = Callable[[Call], Response]

@@ -31,8 +31,9 @@ from ..protocol.wire import Protocol as WireProtocol
 from ..service import RequestContext, ServesPath, Service
 from ..settings import Settings
 from .access import AccessKeyCheck, has_own_host, is_from_a_browser
+from .admission import Admission
 from .arrivals import Arrivals
-from .call import Call, CallHandler, Forward, MotoPatch, OwnTarget
+from .call import Call, CallHandler, Forward, MotoPatch, OwnTarget, is_internal
 from .call_log import CallLog
 from .control import Control
 from .handlers.authorization import AuthorizationHandler
@@ -54,6 +55,7 @@ class Gateway:
         reset: Callable[[], None] | None = None,
         describe_state: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
+        self._admission = Admission()
         self.arrivals = Arrivals()
         self.call_log = CallLog()
         self.faults = FaultPlan(settings.faults, settings.fault_seed, settings.fault_kinds.split(","))
@@ -93,6 +95,32 @@ class Gateway:
 
     def respond(self, request: Request) -> Response:
         """The response to any request. Raises ClientGone when the client left in the middle of it."""
+        if is_internal(request):
+            return self._respond(request)
+        if not self._admission.enter():
+            return self._refuse(request)
+        try:
+            response = self._respond(request)
+        finally:
+            counts = self._admission.leave()
+        return response if counts else self._refuse(request)
+
+    def _refuse(self, request: Request) -> Response:
+        """AWS's response, in the caller's protocol, with which clients try again later."""
+        error = ServiceError("ServiceUnavailable", "The emulator is about to end. Try again when it runs again.", 503)
+        if f"{request.path}/".startswith(f"{CONSOLE_PATH}/"):
+            return json_response({"message": error.message}, error.status)
+        scope = read_scope(request)
+        service = scope.service if scope else "sts" if is_form(request) else "s3"
+        try:
+            call = self._read_call(request, service, self._context(scope))
+        except (ServiceError, MalformedRequestError):
+            call = None
+        response = self._render(request, service, call, error)
+        response.headers.append(("Connection", "close"))
+        return response
+
+    def _respond(self, request: Request) -> Response:
         # For browsers, with its own checks. No bucket has such a name.
         if self.console is not None and f"{request.path}/".startswith(f"{CONSOLE_PATH}/"):
             return self.console.respond(request)
@@ -185,6 +213,15 @@ class Gateway:
         self._rest_router("s3")
         for service in list(self._services.values()):
             self._wire(service)
+
+    def end(self, seconds: float) -> None:
+        """Respond to new requests of clients with 503, and let those that run return.
+
+        A request that takes longer than these seconds gets 503, too: what it changes is not saved any more.
+        """
+        self._admission.close()
+        self.stop()
+        self._admission.await_end(seconds)
 
     def stop(self) -> None:
         """Let every request that waits return."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..http.request import Response
 from ..service import Environment, ServiceEvent
@@ -14,7 +14,7 @@ from ..state.records import RecordTable
 
 if TYPE_CHECKING:
     from ..events.agenda import Agenda
-    from ..events.delivery import Dispatcher
+    from ..events.delivery import Delivery, Dispatcher
     from ..events.timetable import Timetable
     from ..gateway.call import Call, Forward, MotoPatch
     from .events.bus import EventBus
@@ -33,12 +33,19 @@ class EventPatches:
         self._environment = environment
         # The notification configurations of buckets, as XML.
         self._configurations: RecordTable[str, str] = environment.tables.open("s3 notification")
+        # A service may send an event while it holds the lock of the state file. So the tables open now, and not later
+        # under our own lock.
+        self._waiting: RecordTable[str, Delivery] = environment.tables.open(
+            "event delivery", simplify=lambda delivery: delivery.record(), restore=_restored
+        )
+        self._runs: RecordTable[str, str] = environment.tables.open("scheduler run")
+        self._starts: RecordTable[str, tuple[str, str]] = environment.tables.open("event rule start")
         self._lock = threading.RLock()
         self._is_stopped = False
         self._events = LazyPatch("events", self._make_events, self._lock)
         self._scheduler = LazyPatch("scheduler", self._make_scheduler, self._lock)
         environment.emit = self._emit
-        environment.resume_schedules = self._resume
+        environment.resume_events = self._resume
 
     def lazy(self) -> list[MotoPatch]:
         """Return the patches of EventBridge, Scheduler and SNS."""
@@ -69,7 +76,14 @@ class EventPatches:
             bus.emit(event)
 
     def _resume(self) -> None:
-        """Run the schedules that moto has already: it keeps its state when the emulator's own parts are made again."""
+        """Deliver what an earlier process has left, and run the schedules that moto has already.
+
+        moto keeps its state when the emulator's own parts are made again.
+        """
+        if self._waiting:
+            with self._lock:
+                dispatcher = self._dispatcher
+            dispatcher.resume()
         if "moto.events.models" in sys.modules:
             self._events.patch.resume()
         if "moto.scheduler.models" in sys.modules:
@@ -78,12 +92,12 @@ class EventPatches:
     def _make_events(self) -> EventsPatch:
         from .events.moto_patch import EventsPatch
 
-        return EventsPatch(self._bus, self._timetable)
+        return EventsPatch(self._bus, self._timetable, self._starts)
 
     def _make_scheduler(self) -> SchedulerPatch:
         from .scheduler.moto_patch import SchedulerPatch
 
-        return SchedulerPatch(self._environment, self._dispatcher, self._timetable)
+        return SchedulerPatch(self._environment, self._dispatcher, self._timetable, self._runs)
 
     def _make_sns(self) -> SnsPatch:
         from .sns.moto_patch import SnsPatch
@@ -109,7 +123,7 @@ class EventPatches:
     def _dispatcher(self) -> Dispatcher:
         from ..events.delivery import Dispatcher
 
-        return Dispatcher(self._environment, self._agenda)
+        return Dispatcher(self._environment, self._agenda, self._waiting)
 
     @cached_property
     def _timetable(self) -> Timetable:
@@ -122,6 +136,12 @@ class EventPatches:
         from .events.bus import EventBus
 
         return EventBus(self._environment.settings.account_id, self._dispatcher)
+
+
+def _restored(record: Mapping[str, Any]) -> Delivery:
+    from ..events.delivery import Delivery
+
+    return Delivery.from_record(record)
 
 
 class LazyPatch(Generic[Patch]):

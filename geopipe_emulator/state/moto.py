@@ -30,6 +30,21 @@ from .file import StateFile
 if TYPE_CHECKING:
     from ..gateway.call import Call
 
+# Services whose calls change nothing in another one, apart from these calls. Calls of the others may: a database or a
+# load balancer has network interfaces, for instance.
+_ALONE = frozenset(
+    {"dynamodb", "events", "iam", "kms", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts"}
+)
+_REACHING = frozenset(
+    {
+        ("dynamodb", "CreateTable"),
+        ("dynamodb", "ExportTableToPointInTime"),
+        ("dynamodb", "UpdateTable"),
+        ("logs", "CreateExportTask"),
+    }
+)
+# Backends of moto that hold nothing of the account: its own controls, and what our services stand in for.
+_NOT_OURS = frozenset({"awslambda", "instance_metadata", "moto_api"})
 # Seconds after which a change is saved that no response waits for.
 _LATEST_SAVE = 1.0
 # Bytes of a body that is read before moto handles the request, so that no slow client keeps others waiting.
@@ -37,16 +52,19 @@ _LONGEST_BODY = 8 * 1024 * 1024
 _ATTEMPTS = 5
 _KIND = "moto/"
 _HERE = __name__
+# Where the library `cryptography` has its keys and certificates, for KMS, ACM and key pairs.
+_KEYS = "cryptography.hazmat.bindings._rust"
 _PLAIN = {
     "builtins": {"bytearray", "complex", "dict", "frozenset", "list", "object", "range", "set", "slice", "tuple"},
     "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
     "copyreg": {"_reconstructor"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "decimal": {"Decimal"},
+    "ipaddress": {"IPv4Address", "IPv4Network", "IPv6Address", "IPv6Network"},
     "re": {"_compile"},
     "requests.structures": {"CaseInsensitiveDict"},
     "uuid": {"UUID"},
-    _HERE: {"_restore_object", "new_condition", "new_dict", "new_lock", "new_rlock"},
+    _HERE: {"_restore_object", "new_condition", "new_dict", "new_key", "new_lock", "new_method", "new_rlock"},
 }
 _PLAIN["builtins"] |= {"bool", "bytes", "float", "int", "str"}
 _BASES = (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)
@@ -96,11 +114,6 @@ class MotoState:
         """The services whose resources are not saved, each with the reason."""
         return dict(self._unsaved)
 
-    @property
-    def services(self) -> set[str]:
-        """Moto's names of the services that have anything in the file."""
-        return {kind.removeprefix(_KIND).partition("/")[0] for kind, _ in list(self._written)}
-
     # Requests
 
     def guard(self, call: Call) -> AbstractContextManager[Any]:
@@ -119,6 +132,8 @@ class MotoState:
             return
         with self._lock:
             self._changed.add(call.service)
+            if call.service not in _ALONE or (call.service, call.operation) in _REACHING:
+                self._changed |= {name for name, _, _ in self._backends()} - _NOT_OURS
             self._changes += 1
             change = self._changes
         if call.is_internal and (call.service in ("logs", "sts") or call.operation == "ReceiveMessage"):
@@ -132,11 +147,11 @@ class MotoState:
 
     def freeze(self) -> None:
         """Save everything, and from now on log lines only: what fails because we end is not part of the account."""
-        self._save_all()
+        self.save_all()
         self._frozen = True
 
     def close(self) -> None:
-        self._save_all()
+        self.save_all()
         self._closed = True
         self._wake.set()
 
@@ -154,12 +169,13 @@ class MotoState:
             self._wake.wait()
             self._wake.clear()
             time.sleep(_LATEST_SAVE)
-            self._save_all()
+            self.save_all()
             self._file.retry()
             if self._file.problem:
                 self._wake.set()
 
-    def _save_all(self) -> None:
+    def save_all(self) -> None:
+        """Save all changes so far."""
         with self._lock:
             change = self._changes
         self._save(change)
@@ -185,7 +201,7 @@ class MotoState:
             rows = self._pickled(name, backends, service)
         except Exception as error:  # noqa: BLE001 - the classes of moto's many services raise all kinds
             self._unsaved[name] = str(error)
-            warn(f"what the service {name} has is not saved: {error}")
+            warn(f"what the service {name} has is not saved and ends with this emulator: {error}")
             return
         for key, data in rows.items():
             digest = hashlib.blake2b(data, digest_size=16).digest()
@@ -210,7 +226,8 @@ class MotoState:
 
     def _pickle_rows(self, service: str, backends: Mapping[str, Any]) -> dict[tuple[str, str], bytes]:
         objects: dict[RowName, Any] = {}
-        names: dict[int, RowName] = {}
+        # A backend may refer to that of another service, which has its own rows.
+        names = {id(backend): (other, region, "") for other, region, backend in self._backends()}
         for region, backend in list(backends.items()):
             objects[service, region, ""] = backend
             names[id(backend)] = (service, region, "")
@@ -254,6 +271,22 @@ class MotoState:
         except ValueError:
             return self._file.keep(b"")
 
+    def _backends(self) -> Iterator[tuple[str, str, Any]]:
+        """Yield moto's name, the region and the backend of all that moto has made for this account."""
+        from moto.core.base_backend import BackendDict
+
+        for backends in list(BackendDict._instances):
+            if self._account_id in backends:
+                for region, backend in list(backends[self._account_id].items()):
+                    yield type(backend).__module__.split(".")[1], region, backend
+
+    def _backend(self, name: RowName) -> Any:
+        """Return the backend of a service that another one refers to. Raises KeyError for a row that is missing."""
+        service, region, row = name
+        if row:
+            raise KeyError(name)
+        return self._backends_of(service)[1][region]
+
     def _lock_of(self, service: str) -> threading.RLock:
         with self._lock:
             return self._locks.setdefault(service, threading.RLock())
@@ -291,9 +324,12 @@ class MotoState:
             used.add(digest)
             return self._file.content(digest)
 
+        def find(name: RowName) -> Any:
+            return objects[name] if name in objects else self._backend(name)
+
         for name, state in states.items():
             try:
-                restored = _Unpickler(state, objects.__getitem__, content).load()
+                restored = _Unpickler(state, find, content).load()
             except Exception as error:
                 raise StateError(f"{self._file.path}: moto {'/'.join(name)} cannot be read: {error!r}") from error
             vars(objects[name]).clear()
@@ -335,6 +371,11 @@ class _Pickler(pickle.Pickler):
             return new_rlock, ()
         elif isinstance(item, threading.Condition):
             return new_condition, ()
+        elif isinstance(item, types.MethodType):
+            new_method(item.__self__, item.__func__.__name__)
+            return new_method, (item.__self__, item.__func__.__name__)
+        elif type(item).__module__.startswith(_KEYS):
+            return new_key, serialized_key(item)
         elif isinstance(item, dict) and type(item).__module__.startswith("moto."):
             # Such a class may have a constructor with arguments, and items() that leaves something out.
             raw = dict(dict.items(item))
@@ -404,6 +445,36 @@ def new_rlock() -> Any:
 
 def new_condition() -> threading.Condition:
     return threading.Condition()
+
+
+def new_method(owner: Any, name: str) -> Any:
+    """Returns a method of one of moto's objects. Raises UnpicklingError for anything else."""
+    found = getattr(owner, name, None) if type(owner).__module__.startswith("moto.") else None
+    if not isinstance(found, types.MethodType) or found.__self__ is not owner:
+        raise pickle.UnpicklingError(f"{name} is no method of an object of moto")
+    return found
+
+
+def serialized_key(item: Any) -> tuple[str, bytes]:
+    """Returns a private key, a public key or a certificate as the arguments of `new_key`."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    if hasattr(item, "private_bytes"):
+        return "private", item.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    if type(item).__name__ == "Certificate":
+        return "certificate", item.public_bytes(Encoding.DER)
+    if hasattr(item, "public_bytes"):
+        return "public", item.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    raise pickle.PicklingError(f"a {type(item).__name__} of cryptography cannot be saved")
+
+
+def new_key(kind: str, data: bytes) -> Any:
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
+    from cryptography.x509 import load_der_x509_certificate
+
+    if kind == "private":
+        return load_der_private_key(data, None)
+    return load_der_public_key(data) if kind == "public" else load_der_x509_certificate(data)
 
 
 _LOCK = type(threading.Lock())

@@ -205,9 +205,13 @@ class RecordTables:
         self._codecs.append(codec)
 
         def write(key: Any, value: Any) -> None:
-            if self._file is not None:
-                content = None if value is None else codec.encode(simplify(value))
-                self._file.write([(kind, codec.encode(key), content)])
+            if self._file is None:
+                return
+            content = None if value is None else codec.encode(simplify(value))
+            with file.together():
+                # Under the lock, as in `close`: nothing is written after it.
+                if self._file is not None:
+                    file.write([(kind, codec.encode(key), content)])
 
         table: RecordTable[Any, Any] = RecordTable(write)
         for key, value in file.rows(kind):
@@ -230,4 +234,5 @@ class RecordTables:
 
     def close(self) -> None:
         """Write nothing more: what changes from now on is not part of the account."""
-        self._file = None
+        with self.together():
+            self._file = None

@@ -118,6 +118,8 @@ def test_a_step_changes_without_a_reload(browser: Any, account: ConsoleAccount) 
     page = open_page(browser, account, path_of(arn))
     page.run("window.isTheSamePage = true")
     page.until(lambda: "busy" in page.one("#box-Geocode").get_attribute("class"))
+    # Log lines arrive after the step has ended.
+    page.until(lambda: page.all("#log-Count"))
     # The token is there, but only a click shows it.
     assert token not in page.one("main").text
     page.one("#token-Geocode > summary").click()

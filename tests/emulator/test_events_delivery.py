@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from geopipe_emulator.events.agenda import Agenda
-from geopipe_emulator.events.delivery import DeadLetters, Delivery, Dispatcher, FailedDelivery, RetryLimits
+from geopipe_emulator.events.delivery import DeadLetters, Delivery, Dispatcher, RetryLimits
 from geopipe_emulator.events.targets import Target
 from geopipe_emulator.service import Environment
 from geopipe_emulator.settings import Settings
+from geopipe_emulator.state.file import StateFile, create
+from geopipe_emulator.state.records import RecordTable, RecordTables
 from tests.support.wait import eventually
 
 QUEUE = "arn:aws:sqs:us-west-2:123456789012:q"
 DEAD = f"{QUEUE}-dead"
+BINARY = {"b": {"DataType": "Binary", "BinaryValue": bytes(range(256)) * 2}}
 POLICY = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}}'
 
 
@@ -52,16 +56,15 @@ def agenda() -> Iterator[Agenda]:
     agenda.stop()
 
 
-def describe(failed: FailedDelivery) -> dict[str, str]:
-    return {"code": failed.code, "attempts": str(failed.attempts), "exhausted": failed.exhausted or "no"}
-
-
 def send(agenda: Agenda, queues: FakeQueues, limits: RetryLimits) -> dict[str, Any]:
     """Send one message. Returns the message that one of the queues got."""
     environment = Environment(Settings(time_scale=0.0001), "http://127.0.0.1:9", lambda *_: queues)
     target = Target(QUEUE, "events.amazonaws.com", "arn:aws:events:us-west-2:123456789012:rule/r")
-    Dispatcher(environment, agenda).send(Delivery(target, "text", limits, DeadLetters(DEAD, describe)))
+    waiting: RecordTable[str, Delivery] = RecordTable()
+    letters = DeadLetters(DEAD, {"RULE_ARN": target.source_arn})
+    Dispatcher(environment, agenda, waiting).send(Delivery(target, "text", limits, letters))
     [message] = eventually(lambda: queues.sent)
+    eventually(lambda: not waiting, what="the end of the record")
     return dict(message)
 
 
@@ -74,11 +77,11 @@ def test_what_may_pass_is_tried_again(agenda: Agenda) -> None:
 @pytest.mark.parametrize(
     ("error", "limits", "expected"),
     [
-        (failure("InvalidMessageContents", 400), RetryLimits(), ("InvalidMessageContents", "1", "no")),
-        (failure("AWS.SimpleQueueService.NonExistentQueue", 400), RetryLimits(), ("NO_RESOURCE", "1", "no")),
-        (failure("AccessDenied", 403), RetryLimits(), ("NO_PERMISSIONS", "1", "no")),
-        (failure("InternalFailure", 500), RetryLimits(2), ("500 InternalFailure", "3", "MaximumRetryAttempts")),
-        (failure("InternalFailure", 500), RetryLimits(9, 4), ("500 InternalFailure", "3", "MaximumEventAgeInSeconds")),
+        (failure("InvalidMessageContents", 400), RetryLimits(), ("InvalidMessageContents", "0", "no")),
+        (failure("AWS.SimpleQueueService.NonExistentQueue", 400), RetryLimits(), ("NO_RESOURCE", "0", "no")),
+        (failure("AccessDenied", 403), RetryLimits(), ("NO_PERMISSIONS", "0", "no")),
+        (failure("InternalFailure", 500), RetryLimits(2), ("500 InternalFailure", "2", "MaximumRetryAttempts")),
+        (failure("InternalFailure", 500), RetryLimits(9, 4), ("500 InternalFailure", "2", "MaximumEventAgeInSeconds")),
     ],
 )
 def test_the_dead_letter_queue_gets_the_rest_with_the_reason(
@@ -87,7 +90,9 @@ def test_the_dead_letter_queue_gets_the_rest_with_the_reason(
     message = send(agenda, FakeQueues(*[error] * 9), limits)
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert (message["QueueUrl"].rpartition("/")[2], message["MessageBody"]) == ("q-dead", "text")
-    assert (attributes["code"], attributes["attempts"], attributes["exhausted"]) == expected
+    exhausted = attributes.get("EXHAUSTED_RETRY_CONDITION", "no")
+    assert (attributes["ERROR_CODE"], attributes["RETRY_ATTEMPTS"], exhausted) == expected
+    assert attributes["RULE_ARN"].endswith(":rule/r")
 
 
 def test_one_broken_piece_of_work_does_not_end_the_agenda(agenda: Agenda) -> None:
@@ -96,3 +101,35 @@ def test_one_broken_piece_of_work_does_not_end_the_agenda(agenda: Agenda) -> Non
         agenda.add(lambda: [][0])
     agenda.add(done.set, 0.001)
     assert done.wait(90)
+
+
+def test_a_record_carries_the_attempts_into_the_next_process(tmp_path: Path) -> None:
+    create(tmp_path / "state")
+    file = StateFile(tmp_path / "state")
+    queues = FakeQueues(*[failure("InternalFailure", 500)] * 9)
+    target = Target(QUEUE, "sns.amazonaws.com", "arn:aws:sns:us-west-2:123456789012:t", attributes=BINARY)
+    letters = DeadLetters(DEAD, {"RULE_ARN": "r"})
+
+    def dispatcher(time_scale: float) -> tuple[Dispatcher, RecordTable[str, Delivery], Agenda]:
+        """A process with a memory of its own, on the same file."""
+        waiting = RecordTables(file).open(
+            "event delivery", simplify=lambda delivery: delivery.record(), restore=Delivery.from_record
+        )
+        environment = Environment(Settings(time_scale=time_scale), "http://127.0.0.1:9", lambda *_: queues)
+        agenda = Agenda()
+        return Dispatcher(environment, agenda, waiting), waiting, agenda
+
+    first, waiting, agenda = dispatcher(time_scale=1)
+    first.send(Delivery(target, "text", RetryLimits(2), letters, "an id"))
+    eventually(lambda: waiting["an id"].age)
+    agenda.stop()
+    second, waiting, agenda = dispatcher(time_scale=0.0001)
+    assert waiting["an id"] == Delivery(target, "text", RetryLimits(2), letters, "an id", attempts=1, age=1.0)
+    second.resume()
+    [message] = eventually(lambda: queues.sent)
+    eventually(lambda: not waiting)
+    agenda.stop()
+    assert message["MessageAttributes"]["RETRY_ATTEMPTS"]["StringValue"] == "2" and queues.attempts == 3
+    assert message["MessageAttributes"]["b"] == BINARY["b"]
+    assert file.rows("event delivery") == []
+    file.close()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from geopipe_emulator.emulator import default_services
+from geopipe_emulator.services.events.moto_patch import EventsPatch
 from geopipe_emulator.settings import Settings
+from geopipe_emulator.state.records import RecordTable
 from tests.support.emulator_endpoint import Emulator, StartEmulator
 from tests.support.events import allow_delivery, allow_invocation, bucket, next_message, service_role, take
 from tests.support.functions import Functions, refused
@@ -245,6 +249,42 @@ def test_schedules_that_are_there_at_the_start_run(start_emulator: StartEmulator
     allow_delivery(account, url, "events.amazonaws.com", arn)
     [message, *_] = eventually(lambda: take(account, url))
     assert json.loads(message["Body"])["resources"] == [arn]
+
+
+class FakeTimetable:
+    """Takes schedules, and says when they would run first."""
+
+    def __init__(self) -> None:
+        self.firsts: list[datetime | None] = []
+
+    def put(self, key: str, schedule: Any, fire: Any, first: datetime | None = None) -> None:
+        self.firsts.append(first)
+
+    def remove(self, key: str) -> None:
+        """Nothing runs."""
+
+
+def test_a_rate_of_an_earlier_process_keeps_its_times() -> None:
+    rule = SimpleNamespace(arn="arn", scheduled_expression="rate(1 hour)", state="ENABLED")
+    begin = datetime.now(UTC) - timedelta(minutes=90)
+    starts: RecordTable[str, tuple[str, str]] = RecordTable()
+    bus: Any = SimpleNamespace(all_rules=lambda: [rule])
+    timetable: Any = FakeTimetable()
+    starts["arn"] = ("rate(1 hour)", begin.isoformat())
+
+    def start() -> datetime | None:
+        """Start an emulator. Returns the first time of the rule; None if it counts from now."""
+        EventsPatch(bus, timetable, starts).resume()
+        first: datetime | None = timetable.firsts[-1]
+        return first
+
+    assert start() == begin + timedelta(hours=2)
+    rule.scheduled_expression = "rate(2 hours)"
+    assert start() is None
+    assert starts["arn"][0] == "rate(2 hours)" and datetime.fromisoformat(starts["arn"][1]) > begin
+    rule.state = "DISABLED"
+    EventsPatch(bus, timetable, starts).resume()
+    assert starts == {}
 
 
 def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(account: Functions) -> None:

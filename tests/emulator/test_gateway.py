@@ -345,6 +345,20 @@ def test_a_reset_empties_every_service(start_emulator: StartEmulator) -> None:
         assert not any(remaining().values()), remaining()
 
 
+def test_a_reset_empties_what_one_service_has_created_in_another(start_emulator: StartEmulator) -> None:
+    emulator = start_emulator(Settings(account_id="200000000073"))
+    emulator.client("dynamodb").create_table(
+        TableName="encrypted",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        SSESpecification={"Enabled": True},
+    )
+    # The table's key is in KMS, which no call has named.
+    assert raw(emulator, "POST", "/_geopipe/reset")[0] == 200
+    assert emulator.client("kms").list_keys()["Keys"] == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

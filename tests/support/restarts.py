@@ -1,7 +1,7 @@
 """Kills an emulator with a state folder again and again while executions run, and checks what it still knows.
 
 Clients repeat a call until it has a response, as AWS's SDKs do. What had a response must still be there at the end:
-executions, answers to callbacks, messages, objects, log lines and asynchronous invocations.
+executions, answers to callbacks, messages, objects and their notifications, log lines and asynchronous invocations.
 """
 
 from __future__ import annotations
@@ -156,8 +156,14 @@ def _set_up(world: RestartedEmulator) -> None:
     call("logs", "create_log_group", logGroupName="restart")
     urls = {
         name: call("sqs", "create_queue", QueueName=name, Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
-        for name in ("mapped", "answered", "ledger")
+        for name in ("mapped", "answered", "ledger", "notified")
     }
+    sender = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [sender]})
+    call("sqs", "set_queue_attributes", QueueUrl=urls["notified"], Attributes={"Policy": policy})
+    notified = {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:notified", "Events": ["s3:ObjectCreated:*"]}
+    configuration = {"QueueConfigurations": [notified]}
+    call("s3", "put_bucket_notification_configuration", Bucket="restart", NotificationConfiguration=configuration)
     code = {"ZipFile": zipped(main=HANDLER)}
     settings = {"Runtime": "python3.11", "Handler": "main.handler", "Role": ROLE, "Code": code, "Timeout": 30}
     call("lambda", "create_function", FunctionName="restart", **settings)
@@ -281,8 +287,9 @@ def _check(world: RestartedEmulator) -> None:
         body = _object(world, key)
         if body != text.encode():
             problems.append(f"object {key} has {body!r}")
-    received = _drain(world)
+    received = _drain(world, "ledger")
     problems += [f"message {name} is lost" for name in world.all("messages") if name not in received]
+    problems += _lost_notifications(world)
     lines = _log_lines(world)
     problems += [f"log line {name} is lost" for name in world.all("log lines") if name not in lines]
     for key in world.all("asynchronous invocations"):
@@ -300,8 +307,24 @@ def _object(world: RestartedEmulator, key: str) -> bytes:
         return b""
 
 
-def _drain(world: RestartedEmulator) -> set[str]:
-    url = world.known["urls"]["ledger"]
+def _lost_notifications(world: RestartedEmulator) -> list[str]:
+    """What was not delivered at the last kill arrives soon after the last start."""
+    missing = set(world.all("objects"))
+
+    def have_arrived() -> bool:
+        records = [record for body in _drain(world, "notified") for record in json.loads(body).get("Records", [])]
+        missing.difference_update(record["s3"]["object"]["key"] for record in records)
+        return not missing
+
+    try:
+        eventually(have_arrived, 120, every=0.5)
+    except AssertionError:
+        return [f"the notification of {key} is lost" for key in sorted(missing)]
+    return []
+
+
+def _drain(world: RestartedEmulator, queue: str) -> set[str]:
+    url = world.known["urls"][queue]
     names: set[str] = set()
     while messages := world.call("sqs", "receive_message", QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:

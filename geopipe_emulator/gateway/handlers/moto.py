@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ...state.moto import MotoState
 
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
-_STATELESS = ("moto_api", "instance_metadata")
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/x-amz-json-1.1"
 # What every run calls, in the order in which it does.
@@ -165,13 +164,10 @@ class MotoHandler:
 
     def forget(self) -> None:
         """Empty this account. moto's state belongs to the process, so a server that ends takes its own along."""
-        from moto.backends import get_backend
+        from moto.core.base_backend import BackendDict
 
-        restored = self.state.services if self.state is not None else set()
-        for service in {*self._app.app_instances, *restored}:
-            if service in _STATELESS:
-                continue
-            backends = get_backend(service)
+        # All that moto has made: a service that was never called may have what another one has created in it.
+        for backends in list(BackendDict._instances):
             if self._account_id in backends:
                 backends[self._account_id].reset()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ...events.delivery import DeadLetters, Delivery, Dispatcher, FailedDelivery, RetryLimits
+from ...events.delivery import DeadLetters, Delivery, Dispatcher, RetryLimits
 from ...events.input import MISSING, find, input_of, is_path
 from ...events.pattern import matches
 from ...events.targets import Target
@@ -117,9 +117,7 @@ def _delivery(target: Mapping[str, Any], event: Mapping[str, Any], rule_arn: str
             retries.get("MaximumRetryAttempts", defaults.attempts),
             retries.get("MaximumEventAgeInSeconds", defaults.seconds),
         ),
-        DeadLetters(dead_letter_arn, lambda failure: describe_failure(failure, rule_arn, target["Arn"]))
-        if dead_letter_arn
-        else None,
+        DeadLetters(dead_letter_arn, {"RULE_ARN": rule_arn, "TARGET_ARN": target["Arn"]}) if dead_letter_arn else None,
         f"{event['id']} {rule_arn} {target['Id']}",
     )
 
@@ -130,15 +128,3 @@ def _parameter(value: str, event: Mapping[str, Any]) -> str:
         return value
     found = find(value, event)
     return value if found is MISSING else str(found)
-
-
-def describe_failure(failure: FailedDelivery, rule_arn: str, target_arn: str) -> dict[str, str]:
-    """Return the message attributes that EventBridge adds in a dead-letter queue."""
-    attributes = {
-        "RULE_ARN": rule_arn,
-        "TARGET_ARN": target_arn,
-        "ERROR_CODE": failure.code,
-        "ERROR_MESSAGE": failure.message[:1024],
-        "RETRY_ATTEMPTS": str(failure.attempts - 1),
-    }
-    return attributes | ({"EXHAUSTED_RETRY_CONDITION": failure.exhausted} if failure.exhausted else {})

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...events.input import check_target_input
 from ...events.pattern import is_pattern, matches
-from ...events.schedule import InvalidScheduleError, parse_schedule
+from ...events.schedule import InvalidScheduleError, Rate, parse_schedule
 from ...events.timetable import Timetable
 from ...http.request import Response
 from ...protocol.errors import ServiceError, not_emulated
+from ...state.records import RecordTable
 from .bus import DEFAULT_BUS, EventBus, is_enabled
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ class EventsPatch:
 
     service = "events"
 
-    def __init__(self, bus: EventBus, timetable: Timetable) -> None:
+    def __init__(self, bus: EventBus, timetable: Timetable, starts: RecordTable[str, tuple[str, str]]) -> None:
+        """`starts` has the schedule of each rule and the time from which it counts, by the rule's ARN."""
         self._bus = bus
         self._timetable = timetable
+        self._starts = starts
         self._expressions: dict[str, str] = {}
         self._wire: Protocol | None = None
 
@@ -138,7 +141,15 @@ class EventsPatch:
             self._end_schedule(rule.arn)
         elif self._expressions.get(rule.arn) != expression:
             self._expressions[rule.arn] = expression
-            self._timetable.put(rule.arn, parse_schedule(expression), lambda moment: self._run(rule, moment))
+            schedule, now = parse_schedule(expression), datetime.now(UTC)
+            first = None
+            known, start = self._starts.get(rule.arn, ("", ""))
+            if known != expression:
+                self._starts[rule.arn] = (expression, now.isoformat())
+            elif isinstance(schedule, Rate):
+                # It ran in an earlier process.
+                first = schedule.next_since(datetime.fromisoformat(start), now)
+            self._timetable.put(rule.arn, schedule, lambda moment: self._run(rule, moment), first)
 
     def _run(self, rule: Any, moment: datetime) -> None:
         """Run moto's present rule of that name: PutRule replaces the object."""
@@ -148,6 +159,7 @@ class EventsPatch:
 
     def _end_schedule(self, rule_arn: str) -> None:
         self._expressions.pop(rule_arn, None)
+        self._starts.pop(rule_arn, None)
         self._timetable.remove(rule_arn)
 
 

@@ -128,7 +128,9 @@ class EventInvoker:
                 first, last = THROTTLE_DELAYS
                 event.throttled += 1
                 return min(first * 2.0 ** (event.throttled - 1), last)
-            warn(f"an asynchronous invocation of {event.arn} failed: {error}")
+            # At the end of the emulator, what a state folder has of the invocation stays as it is.
+            if not self._stopped.is_set():
+                warn(f"an asynchronous invocation of {event.arn} failed: {error}")
         finally:
             event.age += self._clock() - started_at
         event.attempts += 1

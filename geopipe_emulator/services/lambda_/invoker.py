@@ -56,9 +56,10 @@ class Invoker:
                 result = self._versions.run(function.key, invocation, function.reserved_concurrency)
             except PoolClosedError:
                 continue
-            if result is None:
+            if result is not None:
+                return result
+            if not self._stopped.is_set():
                 raise not_found(arn)
-            return result
         raise ServiceError("ServiceException", "The emulator is stopping", 500)
 
     def require_runnable(self, name: FunctionName, arn: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -126,9 +127,10 @@ class PipelineExecution:
             self._attempts.append(run.step.name)
         self._open_step = open_step
         self._now = now
-        # Both are called after each change, under the lock.
+        # The two are called after each change, under the lock, and what they write is written together.
         self.report = report
         self.on_change: Callable[[], object] = lambda: None
+        self.together: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def record(self) -> dict[str, Any]:
         """Return all that must survive the process."""
@@ -332,8 +334,9 @@ class PipelineExecution:
 
     def _touch(self) -> None:
         self.modified = self._now()
-        self.report(self, list(self._runs.values()))
-        self.on_change()
+        with self.together():
+            self.report(self, list(self._runs.values()))
+            self.on_change()
         self.changed.notify_all()
 
 

@@ -100,8 +100,9 @@ class Store:
         self._lock = threading.RLock()
 
     def _follow(self, execution: PipelineExecution) -> None:
-        """Write the execution after each of its changes."""
+        """Write the execution after each of its changes, with the events that report them."""
         execution.on_change = partial(self._executions.save, execution.request.arn)
+        execution.together = self._tables.together
 
     def all_executions(self) -> list[PipelineExecution]:
         with self._lock:

@@ -10,13 +10,13 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ...events.delivery import DeadLetters, Delivery, Dispatcher, FailedDelivery, RetryLimits
+from ...events.delivery import DeadLetters, Delivery, Dispatcher, RetryLimits
 from ...events.permissions import may_assume
 from ...events.schedule import InvalidScheduleError, Once, Rate, Schedule, parse_schedule
 from ...events.targets import Target
@@ -24,6 +24,7 @@ from ...events.timetable import Timetable
 from ...http.request import Response
 from ...protocol.errors import ServiceError, not_emulated
 from ...service import Environment
+from ...state.records import RecordTable
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
@@ -46,10 +47,14 @@ class SchedulerPatch:
 
     service = "scheduler"
 
-    def __init__(self, environment: Environment, dispatcher: Dispatcher, timetable: Timetable) -> None:
+    def __init__(
+        self, environment: Environment, dispatcher: Dispatcher, timetable: Timetable, runs: RecordTable[str, str]
+    ) -> None:
+        """`runs` has the time at which each one-time schedule ran, by its ARN."""
         self._environment = environment
         self._dispatcher = dispatcher
         self._timetable = timetable
+        self._runs = runs
         self._wire: Protocol | None = None
 
     def resume(self) -> None:
@@ -57,7 +62,10 @@ class SchedulerPatch:
         backends = getattr(sys.modules.get("moto.scheduler.models"), "scheduler_backends", None)
         for backend in list((backends or {}).get(self._environment.settings.account_id, {}).values()):
             for schedule in _schedules(backend):
-                self._follow(backend, schedule, _moment(schedule.creation_date))
+                if schedule.state == "ENABLED" and schedule.schedule_expression.startswith("at("):
+                    self._resume_once(backend, schedule)
+                else:
+                    self._follow(backend, schedule, _moment(schedule.creation_date))
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Check schedules, forward the call, and run what it has changed."""
@@ -85,6 +93,7 @@ class SchedulerPatch:
         # moto does not know their defaults, and does not take the second one from an update.
         schedule.state = request.get("State", "ENABLED")
         schedule.action_after_completion = request.get("ActionAfterCompletion", "NONE")
+        self._runs.pop(schedule.arn, None)
         self._follow(_backend(call), schedule)
         return response
 
@@ -104,8 +113,25 @@ class SchedulerPatch:
         if not may_assume(self._environment, PRINCIPAL, _group_arn(call, request), target["RoleArn"]):
             raise _invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
 
-    def _follow(self, backend: Any, schedule: Any, created: datetime | None = None) -> None:
-        """Run the schedule as it is now. `created` is of one that ran in an earlier process."""
+    def _resume_once(self, backend: Any, schedule: Any) -> None:
+        """Run a one-time schedule that has not run yet, even if its time has passed since it was set."""
+        expression = _read_schedule(schedule.schedule_expression, schedule.schedule_expression_timezone)
+        assert isinstance(expression, Once)
+        if self._runs.get(schedule.arn) == _text(expression.moment):
+            if schedule.action_after_completion == "DELETE":
+                self._delete(backend, schedule)
+            return
+        changed = _moment(schedule.last_modified_date)
+        is_missed = changed is not None and changed < expression.moment <= datetime.now(UTC)
+        self._follow(backend, schedule, first=expression.moment if is_missed else None)
+
+    def _follow(
+        self, backend: Any, schedule: Any, created: datetime | None = None, first: datetime | None = None
+    ) -> None:
+        """Run the schedule as it is now.
+
+        `created` is of one that ran in an earlier process, and `first` is a time that has passed.
+        """
         if schedule.state != "ENABLED":
             self._timetable.remove(schedule.arn)
             return
@@ -114,8 +140,8 @@ class SchedulerPatch:
         self._timetable.put(
             schedule.arn,
             expression,
-            partial(self._run, schedule),
-            _first(expression, _moment(schedule.start_date), created),
+            partial(self._run, schedule, isinstance(expression, Once)),
+            first or _first(expression, _moment(schedule.start_date), created),
             None if isinstance(expression, Once) else _moment(schedule.end_date),
             partial(self._delete, backend, schedule) if deletes else None,
         )
@@ -130,33 +156,38 @@ class SchedulerPatch:
 
     def _forget_deleted(self, call: Call) -> None:
         """End every schedule that moto no longer has."""
-        self._timetable.keep(f":scheduler:{call.context.region}:", {each.arn for each in _schedules(_backend(call))})
+        part, arns = f":scheduler:{call.context.region}:", {each.arn for each in _schedules(_backend(call))}
+        self._timetable.keep(part, arns)
+        for arn in [arn for arn in list(self._runs) if part in arn and arn not in arns]:
+            self._runs.pop(arn, None)
 
-    def _run(self, schedule: Any, moment: datetime) -> None:
+    def _run(self, schedule: Any, is_once: bool, moment: datetime) -> None:
         target, execution = schedule.target, str(uuid.uuid4())
         retries, defaults = target.get("RetryPolicy") or {}, RetryLimits()
         dead_letter_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
         group_arn = schedule.arn.rpartition("/")[0].replace(":schedule/", ":schedule-group/")
-        describe = partial(_describe_failure, schedule.arn, target["Arn"], _text(moment))
-        self._dispatcher.send(
-            Delivery(
-                Target(
-                    target["Arn"],
-                    PRINCIPAL,
-                    group_arn,
-                    role_arn=target["RoleArn"],
-                    message_group=(target.get("SqsParameters") or {}).get("MessageGroupId") or "",
-                    parameters=(target.get("SageMakerPipelineParameters") or {}).get("PipelineParameterList") or (),
-                ),
-                _payload(schedule, moment, execution),
-                RetryLimits(
-                    retries.get("MaximumRetryAttempts", defaults.attempts),
-                    retries.get("MaximumEventAgeInSeconds", defaults.seconds),
-                ),
-                DeadLetters(dead_letter_arn, describe, target["RoleArn"]) if dead_letter_arn else None,
-                execution,
-            )
+        source = {"SCHEDULE_ARN": schedule.arn, "TARGET_ARN": target["Arn"], "SCHEDULED_TIME": _text(moment)}
+        delivery = Delivery(
+            Target(
+                target["Arn"],
+                PRINCIPAL,
+                group_arn,
+                role_arn=target["RoleArn"],
+                message_group=(target.get("SqsParameters") or {}).get("MessageGroupId") or "",
+                parameters=(target.get("SageMakerPipelineParameters") or {}).get("PipelineParameterList") or (),
+            ),
+            _payload(schedule, moment, execution),
+            RetryLimits(
+                retries.get("MaximumRetryAttempts", defaults.attempts),
+                retries.get("MaximumEventAgeInSeconds", defaults.seconds),
+            ),
+            DeadLetters(dead_letter_arn, source, target["RoleArn"]) if dead_letter_arn else None,
+            execution,
         )
+        with self._environment.tables.together():
+            self._dispatcher.send(delivery)
+            if is_once:
+                self._runs[schedule.arn] = _text(moment)
 
 
 def _check_target(call: Call, operation: str, target: Mapping[str, Any]) -> None:
@@ -200,8 +231,7 @@ def _first(schedule: Schedule, start: datetime | None, created: datetime | None)
         begin = start or created
         if created is None or begin is None:
             return now
-        periods = (now - begin) // timedelta(seconds=schedule.seconds) + 1
-        return begin + periods * timedelta(seconds=schedule.seconds)
+        return schedule.next_since(begin, now)
     return schedule.next_after(start) if start is not None and start > now else None
 
 
@@ -226,19 +256,6 @@ def _payload(schedule: Any, moment: datetime, execution: str) -> str:
     for name, value in {**values, "attempt-number": "1"}.items():
         text = text.replace(f"<aws.scheduler.{name}>", value)
     return str(text)
-
-
-def _describe_failure(schedule_arn: str, target_arn: str, moment: str, failure: FailedDelivery) -> dict[str, str]:
-    """Return the message attributes that Scheduler adds in a dead-letter queue."""
-    attributes = {
-        "SCHEDULE_ARN": schedule_arn,
-        "TARGET_ARN": target_arn,
-        "SCHEDULED_TIME": moment,
-        "ERROR_CODE": failure.code,
-        "ERROR_MESSAGE": failure.message[:1024],
-        "RETRY_ATTEMPTS": str(failure.attempts - 1),
-    }
-    return attributes | ({"EXHAUSTED_RETRY_CONDITION": failure.exhausted} if failure.exhausted else {})
 
 
 def _schedules(backend: Any) -> Iterator[Any]:

@@ -3,8 +3,8 @@
     python -m tests.robustness.restart.harness [--executions 200] [--restarts 50] [--seed 1]
 
 An execution whose function ran at a kill ends as Failed and says so; a retry then brings it to its end. Nothing else
-may be lost that had a response: executions, answers to callbacks, messages, objects, log lines, asynchronous
-invocations.
+may be lost that had a response: executions, answers to callbacks, messages, objects and their notifications, log
+lines, asynchronous invocations.
 
 Prints one line, and `restart-test: passed`. The exit code is 1 if anything is lost.
 """
