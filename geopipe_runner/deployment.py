@@ -17,6 +17,7 @@ from .config.aws_rules import REGION
 from .config.file_rules import code_prefix
 from .config.model import Config, FunctionConfig, QueueConfig, RoleConfig
 
+IAM_ROOT = "/geopipe/"
 OWNER_TAG = "geopipe:deployment"
 """Carries the deployment's name on everything that is ours."""
 
@@ -154,7 +155,7 @@ class Deployment:
     @property
     def iam_path(self) -> str:
         """The path of our roles and policies. It finds them without knowing their names."""
-        return f"/geopipe/{self.config.deployment}/"
+        return f"{IAM_ROOT}{self.config.deployment}/"
 
     @property
     def code_prefix(self) -> str:

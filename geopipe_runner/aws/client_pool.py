@@ -11,12 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore.config
 import botocore.session
 
 from .parallel import in_background
+
+T = TypeVar("T")
 
 Hook = tuple[str, Callable[..., Any]]
 """An event of botocore, and what is called with its arguments."""
@@ -24,25 +26,30 @@ Hook = tuple[str, Callable[..., Any]]
 # A client has a pool of connections, and all calls of all deployments take theirs from it.
 _CONNECTIONS = botocore.config.Config(max_pool_connections=200)
 
+# From so many deployments on, one search through the whole account takes less than one search for each of them.
+_MANY = 10
+
 _calling = threading.local()
 
 
 class ClientPool:
     """A session and its clients, each made once."""
 
-    def __init__(self, session: botocore.session.Session, creation: threading.Lock) -> None:
+    def __init__(self, session: botocore.session.Session, creation: threading.Lock, deployments: int) -> None:
         """`creation` is held while a client is made: botocore reads what it needs for the first one only."""
         self.session = session
+        self.serves_many = deployments >= _MANY
         self._creation = creation
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._identity: Future[Any] | None = None
+        self._read: dict[Hashable, Future[Any]] = {}
 
-    def identity(self, get_caller_identity: Callable[[], Any]) -> Future[Any]:
-        """Returns whose the credentials are. The first deployment asks, and the others wait for the same response."""
+    def once(self, what: Hashable, read: Callable[[], T]) -> Future[T]:
+        """Returns what `read` returns. The first deployment reads it, and the others wait for the same result."""
         with self._lock:
-            self._identity = self._identity or in_background(get_caller_identity)
-            return self._identity
+            if what not in self._read:
+                self._read[what] = in_background(read)
+            return self._read[what]
 
     def bound_client(self, service: str, create: Callable[[botocore.config.Config], Any], hooks: Sequence[Hook]) -> Any:
         """Returns a client whose calls have `hooks`. `create` makes the one that all share, with the settings given."""
@@ -58,9 +65,10 @@ class ClientPool:
 
 
 class ClientPools:
-    """The pools of one command."""
+    """The pools of one command for so many `deployments`."""
 
-    def __init__(self) -> None:
+    def __init__(self, deployments: int) -> None:
+        self._deployments = deployments
         self._creation = threading.Lock()
         self._lock = threading.Lock()
         self._locks: dict[Hashable, threading.Lock] = {}
@@ -75,7 +83,7 @@ class ClientPools:
             if key not in self._pools:
                 session = make_session()
                 self._share_loader(session)
-                self._pools[key] = ClientPool(session, self._creation)
+                self._pools[key] = ClientPool(session, self._creation, self._deployments)
             return self._pools[key]
 
     def _share_loader(self, session: botocore.session.Session) -> None:

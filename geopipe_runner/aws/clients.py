@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore.config
 import botocore.session
@@ -49,6 +49,8 @@ from .retry import Retrier
 from .secrets import redact
 from .session import make_session
 from .transfer import Progress, ignore_progress, watch_upload
+
+T = TypeVar("T")
 
 _READS = ("Get", "List", "Head", "Describe", "Filter", "Lookup", "Simulate")
 _SERVICES = ("iam", "sqs", "s3", "logs", "lambda", "sagemaker", "resourcegroupstaggingapi")
@@ -126,6 +128,15 @@ class Aws:
         """Make the clients that every plan needs, on this thread."""
         for service in _SERVICES:
             self.client(service)
+
+    @property
+    def serves_many(self) -> bool:
+        """Whether so many deployments share what `once` reads that one search through the whole account is less."""
+        return self._pool is not None and self._pool.serves_many
+
+    def once(self, what: Hashable, read: Callable[[], T]) -> T:
+        """Returns what `read` returns. Deployments of one command with the same credentials read it once."""
+        return self._pool.once(what, read).result() if self._pool else read()
 
     def require_lock(self, key: str, require: Callable[[], None]) -> None:
         """From now on call `require` before each call that writes, except on `key` of the bucket: the lock itself."""
@@ -248,7 +259,8 @@ def connect(
     if watch:
         watch.credentials_loaded(session)
     ask = sts.get_caller_identity
-    response = pool.identity(ask) if pool and watch is None else in_background(ask)  # a watch needs its own response
+    # A watch needs a response of its own.
+    response = pool.once("identity", ask) if pool and watch is None else in_background(ask)
     if config.target == "local":
         # An emulator takes a while to start up. With AWS the call may be fetching credentials with clients of
         # its own, and a session must not make two at the same time.

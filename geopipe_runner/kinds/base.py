@@ -212,8 +212,8 @@ class Kind(ABC, Generic[S]):
         """
         return None
 
-    def search(self, aws: Aws, deployment: Deployment) -> Iterator[str]:
-        """Yield the ARNs of everything of this kind that is ours, where the tagging API does not. Reads only."""
+    def search(self, aws: Aws, path: str) -> Iterator[str]:
+        """Yield the ARNs of everything of this kind below `path`, where the tagging API does not. Reads only."""
         yield from ()
 
     def sections(self, config: Config) -> Iterator[Section]:

@@ -95,9 +95,9 @@ class IamPolicy(Kind[PolicySpec]):
         spec = PolicySpec(name, arn, deployment.iam_path, "", {}, deployment.tags)
         return Resource(self, f"left-behind-policy-{name}", name, "sagemaker_role", spec)
 
-    def search(self, aws: Aws, deployment: Deployment) -> Iterator[str]:
+    def search(self, aws: Aws, path: str) -> Iterator[str]:
         pages = aws.client("iam").get_paginator("list_policies")
-        for page in pages.paginate(PathPrefix=deployment.iam_path, Scope="Local"):
+        for page in pages.paginate(PathPrefix=path, Scope="Local"):
             yield from (policy["Arn"] for policy in page["Policies"])
 
     def arn(self, account: Account, resource: Resource) -> str:

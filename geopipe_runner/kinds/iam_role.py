@@ -120,8 +120,8 @@ class IamRole(Kind[RoleSpec]):
         spec = RoleSpec(name, deployment.iam_path, "", {}, None, deployment.tags)
         return Resource(self, f"left-behind-role-{name}", name, "sagemaker_role", spec)
 
-    def search(self, aws: Aws, deployment: Deployment) -> Iterator[str]:
-        for page in aws.client("iam").get_paginator("list_roles").paginate(PathPrefix=deployment.iam_path):
+    def search(self, aws: Aws, path: str) -> Iterator[str]:
+        for page in aws.client("iam").get_paginator("list_roles").paginate(PathPrefix=path):
             yield from (role["Arn"] for role in page["Roles"])
 
     def sections(self, config: Config) -> Iterator[Section]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..aws.error_codes import is_denied
 from ..aws.parallel import in_parallel
-from ..deployment import OWNER_TAG
-from ..kinds.base import Observed, Resource
+from ..deployment import IAM_ROOT, OWNER_TAG
+from ..kinds.base import Kind, Observed, Resource, tag_map
 from ..kinds.registry import KINDS
 from .blueprint import Blueprint
 from .model import Action, Plan, PlannedChange
@@ -32,14 +32,20 @@ class NotAllowedToSearchError(Exception):
         self.operation = operation
 
 
-def search(aws: Aws, blueprint: Blueprint) -> frozenset[str]:
-    """Returns the ARNs of everything that is ours. Reads only. Raises NotAllowedToSearchError."""
+def search(aws: Aws, blueprint: Blueprint, *, may_share: bool = False) -> frozenset[str]:
+    """Returns the ARNs of everything that is ours. Reads only. Raises NotAllowedToSearchError.
+
+    With `may_share`, many deployments of a command search the account once.
+    """
     deployment = blueprint.deployment
+    is_shared = may_share and aws.serves_many
     searches: dict[str, Callable[[], Iterator[str]]] = {
-        "tag:GetResources": partial(_tagged, aws, deployment.config.deployment)
+        "tag:GetResources": partial(_tagged, aws, deployment.config.deployment, is_shared=is_shared)
     }
     searches |= {
-        kind.search_permission: partial(kind.search, aws, deployment) for kind in KINDS if kind.search_permission
+        kind.search_permission: partial(_below, kind, aws, deployment.iam_path, is_shared=is_shared)
+        for kind in KINDS
+        if kind.search_permission
     }
     with aws.read_only():
         observed = in_parallel({name: partial(_allowed, name, search_one) for name, search_one in searches.items()})
@@ -91,7 +97,22 @@ def _allowed(name: str, find_them: Any) -> frozenset[str]:
         raise
 
 
-def _tagged(aws: Aws, deployment: str) -> Iterator[str]:
-    pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources")
-    for page in pages.paginate(TagFilters=[{"Key": OWNER_TAG, "Values": [deployment]}]):
-        yield from (entry["ResourceARN"] for entry in page["ResourceTagMappingList"])
+def _below(kind: Kind[Any], aws: Aws, path: str, *, is_shared: bool) -> Iterator[str]:
+    """Yield the ARNs of everything of a kind below `path`."""
+    if not is_shared:
+        return kind.search(aws, path)
+    found = aws.once(kind.search_permission, lambda: tuple(kind.search(aws, IAM_ROOT)))
+    return (arn for arn in found if path in arn)
+
+
+def _tagged(aws: Aws, deployment: str, *, is_shared: bool) -> Iterator[str]:
+    """Yield the ARNs of what carries the tag of `deployment`."""
+
+    def read(**values: list[str]) -> Iterator[tuple[str, str]]:
+        pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources")
+        for page in pages.paginate(TagFilters=[{"Key": OWNER_TAG, **values}]):
+            for entry in page["ResourceTagMappingList"]:
+                yield entry["ResourceARN"], tag_map(entry["Tags"]).get(OWNER_TAG, "")
+
+    found = aws.once("tags", lambda: tuple(read())) if is_shared else read(Values=[deployment])
+    yield from (arn for arn, owner in found if owner == deployment)

@@ -26,23 +26,28 @@ class CurrentState:
 
 
 def refresh(context: Context, *, for_a_run: bool) -> CurrentState:
-    """Read the current state. `for_a_run` also asks whether the account may run the job."""
+    """Read the current state.
+
+    `for_a_run` also asks whether the account may run the job. It is the first look of a command, which many deployments
+    share as far as it is the same for all.
+    """
     aws, blueprint = context.aws, context.blueprint
+    job = job_of(context.config.job)
     reads: dict[str, Callable[[], Any]] = {
         "seen": partial(plan.observe, aws, blueprint.resources),
-        "account": partial(job_of(context.config.job).check_account, aws) if for_a_run else AccountCheck,
+        "account": partial(aws.once, job, partial(job.check_account, aws)) if for_a_run else AccountCheck,
         # An emulator that has just started holds nothing to search for.
-        "arns": frozenset if context.config.forgets else partial(_search, context),
+        "arns": frozenset if context.config.forgets else partial(_search, context, may_share=for_a_run),
     }
     results = in_parallel(reads)
     orphans_found = orphans.find(aws, blueprint, results["seen"], results["arns"])
     return CurrentState(results["seen"], orphans_found, results["account"])
 
 
-def _search(context: Context) -> frozenset[str]:
+def _search(context: Context, *, may_share: bool) -> frozenset[str]:
     """Returns the ARNs of everything that is ours; none, with a warning, for a caller who may not search."""
     try:
-        return orphans.search(context.aws, context.blueprint)
+        return orphans.search(context.aws, context.blueprint, may_share=may_share)
     except orphans.NotAllowedToSearchError as error:
         context.report.emit(
             Note(f"Warning: {error.operation} is not allowed, so orphans of earlier configurations cannot be found.")

@@ -49,7 +49,7 @@ class SharedWork:
 
     def __init__(self, worlds: Mapping[tuple[str, str], World]) -> None:
         self.local_work = threading.Lock()
-        self.pools = ClientPools()
+        self.pools = ClientPools(len(worlds))
         self._packages: dict[Hashable, Package] = {}
         self._worlds = worlds
         self._left = Counter(worlds.values())

@@ -34,7 +34,7 @@ class TwoDeployments:
     def __init__(self) -> None:
         self.sent: list[AWSRequest] = []
         self.sessions = 0
-        pools = ClientPools()
+        pools = ClientPools(2)
         self.pool, again = (pools.pool("the same", self._make_session) for _ in range(2))
         assert again is self.pool
         self.one, self.two = (self._connect(bucket) for bucket in ("one", "two"))
@@ -114,7 +114,7 @@ def test_whose_the_credentials_are_is_asked_once(deployments: TwoDeployments) ->
 
     for name in ("one", "two"):
         with pytest.raises(ConnectionError, match="no response to one"):
-            deployments.pool.identity(ask(name)).result()
+            deployments.pool.once("identity", ask(name)).result()
     assert asked == ["one"]
 
 
