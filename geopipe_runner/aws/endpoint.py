@@ -25,7 +25,6 @@ from ..config.addresses import host_of, is_loopback
 from ..config.model import Config
 from ..errors import AwsError
 from ..hidden_values import is_secret_name
-from .errors import as_exhaustion, not_aws
 
 EMULATOR_MODULE = "geopipe_emulator"
 
@@ -64,6 +63,8 @@ class EmbeddedEmulator:
                 file.seek(0)
                 self._process = self._start([*arguments, "--steps", f"/dev/fd/{file.fileno()}"], file.fileno())
         except OSError as error:
+            from .errors import as_exhaustion  # it brings botocore along; an emulator starts before that
+
             raise as_exhaustion(error) or AwsError(f"The emulator cannot be started: {error}") from None
         self._url = ""
 
@@ -139,6 +140,8 @@ def silent(url: str, *, accepts: bool) -> AwsError:
 
 def foreign(url: str, what: str) -> AwsError:
     """Returns the error for a local server whose response is not AWS's, and `what` is wrong with it."""
+    from .errors import not_aws
+
     if is_emulator(url):
         return not_aws(what)
     return AwsError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from ..aws import artifact
 from ..aws.artifact import Package
 from ..aws.clock import Interrupted, StoppableClock
 from ..aws.dependencies import install, platform_of
-from ..aws.endpoint import Endpoint, answered_steps, open_endpoint
+from ..aws.endpoint import Endpoint, answered_steps
 from ..aws.errors import translated
 from ..config.model import Config, FunctionConfig
 from ..context import Context, State
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def connect(session: Session, watch: ConnectionWatch | None = None) -> Iterator[Context]:
+def connect(session: Session, endpoint: Endpoint, watch: ConnectionWatch | None = None) -> Iterator[Context]:
     """Within the block, the deployment's AWS can be called; identities are all that is known of its resources.
 
     `watch` notes how far the connection comes.
     """
-    with _open_endpoint(session) as endpoint, translated():
+    with translated():
         aws = _connect(session, endpoint, watch)
         context = _context(session, aws, NOTHING_BUILT)
         with released_at_end(context), _interruptible(context), translated():
@@ -59,10 +59,10 @@ def connect(session: Session, watch: ConnectionWatch | None = None) -> Iterator[
 
 
 @contextmanager
-def connect_for_run(session: Session) -> Iterator[Context]:
+def connect_for_run(session: Session, endpoint: Endpoint) -> Iterator[Context]:
     """The same, with the function's zip, the pipeline's definition and the input as the job reads it."""
     config = session.config
-    with _open_endpoint(session) as endpoint, translated():
+    with translated():
         with session.shared.local_work if session.shared else nullcontext():
             definition, prepared = session.check()  # an emulator of our own starts meanwhile
             packages, package_notes = _build_packages(session)
@@ -81,11 +81,6 @@ def connect_for_run(session: Session) -> Iterator[Context]:
             context = _context(session, aws, artifacts)
             with released_at_end(context), _interruptible(context), translated():
                 yield context
-
-
-def _open_endpoint(session: Session) -> AbstractContextManager[Endpoint]:
-    open_one = session.shared.open_endpoint if session.shared else open_endpoint
-    return open_one(session.config)
 
 
 def _build_packages(session: Session) -> tuple[dict[str, Package], tuple[str, ...]]:

@@ -70,7 +70,7 @@ def _local_checks(session: Session) -> Iterator[CheckDone]:
 def _examine_account(session: Session, report: Callable[[CheckDone], None]) -> None:
     watch = ConnectionWatch()
     try:
-        with connect(session, watch) as context:
+        with session.open_endpoint() as endpoint, connect(session, endpoint, watch) as context:
             report(CheckDone("credentials", "ok", _credentials_found(session, watch)))
             report(_check_clock(watch))
             account = context.aws.account

@@ -13,8 +13,8 @@ A command wires the stages it needs, and its `run` reads like the list of them:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -118,14 +118,26 @@ class Session:
         account = account or Account(config.account_id, config.region, config.endpoint)
         return Deployment(config, account, job_of(config.job).rights)
 
-    def connect(self) -> AbstractContextManager[Context]:
+    def open_endpoint(self) -> AbstractContextManager[Endpoint]:
+        """Within the block, the endpoint of the configuration can be used. An emulator of our own starts right away."""
+        from ..aws.endpoint import open_endpoint
+
+        return self.shared.open_endpoint(self.config) if self.shared else open_endpoint(self.config)
+
+    @contextmanager
+    def connect(self) -> Iterator[Context]:
         """Connect for a command that builds nothing: identities are enough."""
-        from .connection import connect
+        with self.open_endpoint() as endpoint:
+            from .connection import connect
 
-        return connect(self)
+            with connect(self, endpoint) as context:
+                yield context
 
-    def connect_for_run(self) -> AbstractContextManager[Context]:
+    @contextmanager
+    def connect_for_run(self) -> Iterator[Context]:
         """Check, connect, and build the function's zip and the definition, for a command that makes a plan."""
-        from .connection import connect_for_run
+        with self.open_endpoint() as endpoint:
+            from .connection import connect_for_run
 
-        return connect_for_run(self)
+            with connect_for_run(self, endpoint) as context:
+                yield context

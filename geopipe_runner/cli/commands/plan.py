@@ -28,13 +28,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(session: Session, arguments: argparse.Namespace) -> int:
     """Show the plan. Raises RefusedError, after showing it, where a run would be in vain or touch what is not ours."""
-    from ...stages import plan_file, setup
-
     session.check_output_dir()
-    with session.connect_for_run() as context:
-        setup_plan = setup.plan(context)
-        if arguments.plan_out:
-            plan_file.warn_embedded(session, arguments.plan_out)
-        setup.refuse_job(setup_plan)
-        setup.refuse_foreign(setup_plan.plan)
+    with session.open_endpoint() as endpoint:
+        # Imported only now: an emulator of our own starts meanwhile.
+        from ...stages import plan_file, setup
+        from ...stages.connection import connect_for_run
+
+        with connect_for_run(session, endpoint) as context:
+            setup_plan = setup.plan(context)
+            if arguments.plan_out:
+                plan_file.warn_embedded(session, arguments.plan_out)
+            setup.refuse_job(setup_plan)
+            setup.refuse_foreign(setup_plan.plan)
     return options.CHANGES_PENDING if arguments.detailed_exitcode and setup_plan.shown.writes else 0

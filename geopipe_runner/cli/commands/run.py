@@ -46,22 +46,24 @@ def run(session: Session, arguments: argparse.Namespace) -> int:
         from . import plan as dry_run
 
         return dry_run.run(session, arguments)
-    from ...events import Welcome
-    from ...stages import cleanup, setup
-    from ...stages import run as executing
-    from ...stages.connection import cleaned_up_after_failure
-
     session.check_confirmation()
-    with session.connect_for_run() as context:
-        context.report.emit(Welcome(session.welcome))
-        with cleaned_up_after_failure(context):
-            setup_plan = setup.plan(context)
-            setup.refuse_job(setup_plan)
-            setup.hold_lock(setup_plan)
-            setup.confirm_cost(setup_plan.context)
-            unfinished = executing.find_resumable(setup_plan.context, setup_plan.plan)
-            executing.run_pipeline(setup.apply(setup_plan), unfinished)
-        cleanup.clean_up(context)
+    with session.open_endpoint() as endpoint:
+        # Imported only now: an emulator of our own starts meanwhile.
+        from ...events import Welcome
+        from ...stages import cleanup, setup
+        from ...stages import run as executing
+        from ...stages.connection import cleaned_up_after_failure, connect_for_run
+
+        with connect_for_run(session, endpoint) as context:
+            context.report.emit(Welcome(session.welcome))
+            with cleaned_up_after_failure(context):
+                setup_plan = setup.plan(context)
+                setup.refuse_job(setup_plan)
+                setup.hold_lock(setup_plan)
+                setup.confirm_cost(setup_plan.context)
+                unfinished = executing.find_resumable(setup_plan.context, setup_plan.plan)
+                executing.run_pipeline(setup.apply(setup_plan), unfinished)
+            cleanup.clean_up(context)
     return 0
 
 
