@@ -39,9 +39,13 @@ class ClientPool:
         self._identity: Future[Any] | None = None
 
     def identity(self, get_caller_identity: Callable[[], Any]) -> Future[Any]:
-        """Returns whose the credentials are. The first deployment asks, and the others wait for the same response."""
+        """Returns whose the credentials are. The first deployment asks, and the others wait for the same response.
+
+        An error is that of all who wait for it. A deployment that begins later asks again: the cause may be over.
+        """
         with self._lock:
-            self._identity = self._identity or in_background(get_caller_identity)
+            if self._identity is None or (self._identity.done() and self._identity.exception() is not None):
+                self._identity = in_background(get_caller_identity)
             return self._identity
 
     def bound_client(self, service: str, create: Callable[[botocore.config.Config], Any], hooks: Sequence[Hook]) -> Any:
