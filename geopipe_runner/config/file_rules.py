@@ -88,7 +88,14 @@ def function_sources_are_apart(values: Values) -> Iterator[KeyProblem]:
     """Refuses two files with one name in the zip: one of them would be missing without notice."""
     for function in _with_code(values):
         first: dict[str, Path] = {}
+        sources = _existing_sources(values, function)
         for key, files in _code(values, function).items():
+            if any(first.get(name) == path for name, path in files):
+                valid = "name it once"
+                if values["job.kind"] == "map_rows":
+                    valid = "name your own code only: with job.kind map_rows, geopipe's function is always there"
+                yield KeyProblem(key, f"{function}.source has the files of {quote(sources[key])} twice", valid)
+                continue
             for name, path in sorted(files):
                 if name in first:
                     what = f"{function}.source has {quote(name)} twice: {quote(first[name])} and {quote(path)}"
