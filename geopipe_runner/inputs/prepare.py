@@ -115,7 +115,7 @@ def _open_quote(source: Path, form: TextFormat) -> str | None:
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 return (
-                    f"a quotation mark in line {line} of {source.name} is never closed, so the {last_line - line} "
-                    "lines after it count as part of that row."
+                    f"a quotation mark in line {line:,} of {source.name} is never closed, so everything up to line "
+                    f"{last_line:,} counts as one row."
                 )
     return None
