@@ -174,6 +174,26 @@ def test_a_row_that_is_never_closed_is_refused_with_its_line(tmp_path: Path, end
             job.prepare_input(given)
 
 
+@pytest.mark.parametrize("job", [GazetteerInParts(), MapRows()])
+def test_an_input_of_every_job_in_parts_is_converted_or_refused(tmp_path: Path, job: JobKind) -> None:
+    path = tmp_path / "points.csv"
+    given = deployment(config(job={"provider": "gazetteer"}, input={"source": path}))
+    path.write_bytes("Longitude;Latitude;Größe\n1;2;a,b\n".encode("utf-16"))
+    prepared = job.prepare_input(given)
+    assert "its encoding is utf-16, its delimiter is a semicolon" in prepared.notes[0]
+    (folder := tmp_path / "converted").mkdir()
+    converted = prepared.convert(folder)
+    assert converted is not None and converted.read_text(encoding="utf-8") == 'Longitude,Latitude,Größe\n1,2,"a,b"\n'
+    path.write_text('Longitude;Latitude;a\n1;2;"b\n3;4;c\n', encoding="utf-8")
+    assert "line 2 of points.csv is never closed" in job.prepare_input(given).notes[-1]
+    path.write_text("Longitude,Latitude,a|b|c|d\n1,2,3\n", encoding="utf-8")
+    assert job.prepare_input(given).form is None
+    for content, message in (("Longitude,Latitude\n\n", "no rows"), ('[{"a": 1}]', "JSON"), ("\n", "no content")):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(ConfigError, match=message):
+            job.prepare_input(given)
+
+
 def test_quotes_across_blocks_are_followed(tmp_path: Path) -> None:
     cell = '"' + "x\n" * 700_000 + '"'
     assert measure(write(tmp_path, f"a,b\n{cell},1\n{cell},2\n")).rows == 2
