@@ -16,6 +16,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,11 @@ class Emulator:
         state_dir: str | Path | None = None,
         **settings: Any,
     ) -> None:
+        known = {setting.name for setting in fields(Settings)} - {"steps"}
+        if unknown := settings.keys() - known:
+            raise TypeError(
+                f"an emulator has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
+            )
         self.settings = Settings(**settings)
         self._options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         self._options += ["--verbose"] if verbose else []

@@ -109,7 +109,7 @@ class ManagedDeployment:
         if out is not None:
             plan_file.refuse_to_replace(Path(out), [self.config.path])
             plan_file.refuse_embedded(self.config)
-        session, _ = self._begin(handlers=[] if out is None else [PlanFile(Path(out))])
+        session, _ = self._begin(command="plan", handlers=[] if out is None else [PlanFile(Path(out))])
         with session.connect_for_run() as context:
             return setup.plan(context).shown
 
@@ -136,11 +136,11 @@ class ManagedDeployment:
 
         saved = None if plan_file is None else plan_files.require_plan_file(Path(plan_file))
         deployment = self
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"command": "apply"}
         if saved is not None:
             deployment = self._with_settings(saved.settings)
             plan_files.refuse_embedded(deployment.config)
-            options = {"adopt": frozenset(saved.adopt), "prune": saved.prune, "reviewed": True}
+            options |= {"adopt": frozenset(saved.adopt), "prune": saved.prune, "reviewed": True}
         session, _ = deployment._begin(confirm, force_unlock=force_unlock, **options)
         session.check_confirmation(cleans_up=False)
         with session.connect_for_run() as context:
@@ -228,7 +228,7 @@ class ManagedDeployment:
                 f"There is no clean-up policy {policy!r}.",
                 f"Valid are ask, all, none, or a tuple of {', '.join(known)}.",
             )
-        session, _ = self._begin(confirm, cleanup=policy, force_unlock=force_unlock)
+        session, _ = self._begin(confirm, command="cleanup", cleanup=policy, force_unlock=force_unlock)
         session.check_confirmation()
         with session.connect() as context:
             cleanup.clean_up(context)

@@ -29,6 +29,8 @@ class Options:
 
     program: str = "geopipe"
     """How the user calls the program, for the commands that messages suggest."""
+    command: str = "run"
+    """The command that the user gave."""
     interactive: bool = True
     cleanup: CleanupPolicy | None = None
     """Overrides the configuration's policy."""

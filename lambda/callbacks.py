@@ -113,13 +113,17 @@ class JobApi(Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """An SQS message as the event source mapping passes it on. `sent` is in seconds; None where it is not given."""
+    """An SQS message as the event source mapping passes it on. `sent` is in seconds; None where it is not given.
+
+    `is_repeated`: it was received before, and the worker that had it may have been ended.
+    """
 
     message_id: str
     receipt_handle: str
     queue_arn: str
     sent: float | None
     body: str
+    is_repeated: bool = False
 
     def age(self, now: float) -> float:
         return max(0.0, now - self.sent) if self.sent is not None else 0.0
@@ -256,12 +260,14 @@ def read_record(raw: Any) -> Record:
         sent = int(attributes["SentTimestamp"]) / 1000 if isinstance(attributes, dict) else None
     except (KeyError, TypeError, ValueError, OverflowError):
         sent = None
+    received = attributes.get("ApproximateReceiveCount", "1") if isinstance(attributes, dict) else "1"
     return Record(
         message_id=optional_text(fields, "messageid"),
         receipt_handle=optional_text(fields, "receipthandle"),
         queue_arn=optional_text(fields, "eventsourcearn"),
         sent=sent,
         body=body if isinstance(body, str) else json.dumps(body),
+        is_repeated=received != "1",
     )
 
 

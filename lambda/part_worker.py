@@ -59,7 +59,7 @@ def _settle(record: callbacks.Record, invocation: InvocationContext) -> bool:
         log.error("a message of the work queue is malformed", problem=str(error))
         return True
     with tempfile.TemporaryFile() as output:
-        work = _Work(number, store, invocation, output)
+        work = _Work(number, store, invocation, output, is_repeated=record.is_repeated)
         try:
             if work.finish():
                 return True
@@ -94,7 +94,9 @@ class UnreadablePartError(Exception):
 class _Work:
     """One attempt at one part, and what its provider gets besides the rows."""
 
-    def __init__(self, number: int, store: PartStore, invocation: InvocationContext, output: IO[bytes]) -> None:
+    def __init__(
+        self, number: int, store: PartStore, invocation: InvocationContext, output: IO[bytes], *, is_repeated: bool
+    ) -> None:
         self.settings: Mapping[str, Any] = {}
         self.known: dict[str, str] = {}
         self.now, self.sleep = invocation.now, invocation.sleep
@@ -103,7 +105,8 @@ class _Work:
         self._invocation = invocation
         self._rows = 0
         self._output = output
-        self._has_saved = False
+        # Whether this attempt, or an earlier one that may have been ended at any point, has kept something.
+        self._may_have_progress = is_repeated
         self._saved_at = invocation.now()
         self._seconds_between_saves = _SAVE_SECONDS
 
@@ -113,7 +116,7 @@ class _Work:
         try:
             note = {**(self._store.read_note("progress", self._number) or {}), "error": error}
             if self._rows > note.get("rows", 0):
-                self._has_saved = True
+                self._may_have_progress = True
                 self._store.save_rows(self._number, self._rows, self._output, {**note, "known": self.known})
             else:
                 self._store.write_note("progress", self._number, note)
@@ -137,6 +140,8 @@ class _Work:
             return True
         if store.has_result(self._number):
             log.info("the part is done already", part=self._number)
+            if self._may_have_progress:
+                store.delete_progress(self._number)
             return True
         self.settings = manifest.settings
         provider = provider_of(manifest.settings)
@@ -164,7 +169,7 @@ class _Work:
         if self._rows + reader.empty_lines != lines and not reader.has_lone_returns:
             raise RuntimeError(f"the part has {self._rows} rows, but {lines} were cut")
         written = store.write_result(self._number, self._rows, self._output)
-        if progress or self._has_saved:
+        if progress or self._may_have_progress:
             store.delete_progress(self._number)
         log.info("part done", part=self._number, rows=self._rows, written=written)
         return True

@@ -45,11 +45,15 @@ class ClientPool:
         self._read: dict[Hashable, Future[Any]] = {}
 
     def once(self, what: Hashable, read: Callable[[], T]) -> Future[T]:
-        """Returns what `read` returns. The first deployment reads it, and the others wait for the same result."""
+        """Returns what `read` returns. The first deployment reads it, and the others wait for the same result.
+
+        An error is that of all who wait for it. A deployment that begins later reads again: the cause may be over.
+        """
         with self._lock:
-            if what not in self._read:
-                self._read[what] = in_background(read)
-            return self._read[what]
+            result = self._read.get(what)
+            if result is None or (result.done() and result.exception() is not None):
+                result = self._read[what] = in_background(read)
+            return result
 
     def bound_client(self, service: str, create: Callable[[botocore.config.Config], Any], hooks: Sequence[Hook]) -> Any:
         """Returns a client whose calls have `hooks`. `create` makes the one that all share, with the settings given."""

@@ -205,6 +205,7 @@ def _options(parsed: argparse.Namespace) -> Options:
     is_watched = is_terminal(sys.stdout) and not is_json
     return Options(
         program=program_name(),
+        command=parsed.command,
         interactive=_is_interactive(parsed),
         cleanup=parsed.cleanup,
         output_dir=parsed.output_dir,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..config.messages import nearest
+from ..config.messages import nearest, shortened
 from ..path_checks import is_there
 from . import options
 from .commands import CommandModule, load_commands, takes_several
@@ -112,7 +112,7 @@ def _take_configs(parsed: argparse.Namespace, rest: list[str], parser: Parser, s
         parser.error(f"{_NAME_A_CONFIGURATION}: {parser.prog} config/local.yaml")
     if not several:
         if len(parsed.configs) > 1 and all(map(is_there, parsed.configs)):
-            names = ", ".join(parsed.configs[:10]) + (", ..." if len(parsed.configs) > 10 else "")
+            names = shortened(parsed.configs)
             parser.error(f"`{parsed.command}` is about one deployment; name one of these files: {names}")
         parsed.configs, rest = parsed.configs[:1], [*parsed.configs[1:], *rest]
     parsed.config = next(iter(parsed.configs), "")

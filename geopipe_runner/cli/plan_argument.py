@@ -16,6 +16,8 @@ def read_plan_argument(parsed: argparse.Namespace) -> None:
         UsageError: this version cannot apply the plan, its configuration is not there, there is more than a plan file,
             or the command takes none.
     """
+    if parsed.command == "apply" and parsed.config.endswith(".json") and not is_there(parsed.config):
+        raise UsageError(f"There is no file {parsed.config!r}.", "Name a configuration, or a plan that was saved.")
     if not any(_may_be_plan(Path(name)) for name in parsed.configs):
         return
     from ..stages.plan_file import read_plan_file

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..config import Config, ConfigFile, shortened
-from ..config.messages import nearest
+from ..config import Config, ConfigFile
+from ..config.messages import nearest, shortened
 from ..errors import ConfigError, UsageError
 from ..path_checks import is_folder, is_there
 

@@ -20,7 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 
 from ..aws.clock import Interrupted, StoppableClock
-from ..config import Config, shortened
+from ..config import Config
+from ..config.messages import shortened
 from ..errors import ConfigError, GeopipeError, InterruptedByUser, OutputClosed, RefusedError, UsageError
 from ..events import DeploymentResult, Failed, Finished, Report, SeveralFinished
 from ..report.composite import CompositeReport, EventHandler

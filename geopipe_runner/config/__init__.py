@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .loader import ConfigFile
-from .messages import nearest
+from .messages import nearest, shortened
 from .model import Config
 
 __all__ = ["Config", "ConfigFile", "load"]
@@ -42,8 +42,3 @@ def load(
         hint = f'Did you mean "{near}"?' if near else f"It has {shortened(file.names) or 'no `deployments`'}."
         raise UsageError(f"{path} has no deployment {deployment!r}.", hint)
     return file.load(deployment or next(iter(file.names), None))
-
-
-def shortened(names: Sequence[str]) -> str:
-    """Returns names as text, the first ten of them."""
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

@@ -39,7 +39,11 @@ def _problems(document: Document, schema: Schema) -> Iterator[KeyProblem]:
     yield from unprintable
     known_already = document.unknown | {problem.parts for problem in unprintable}
     seen: set[KeyProblem] = set()
-    for violation in sorted(_violations(schema, document.data), key=lambda violation: _index(document, violation.path)):
+    violations = [*_violations(schema, document.data)]
+    of_wrong_type = {violation.path for violation in violations if violation.keyword == "type"}
+    for violation in sorted(violations, key=lambda violation: _index(document, violation.path)):
+        if violation.keyword != "type" and violation.path in of_wrong_type:
+            continue  # 1.5 is no whole number, and then it does not matter that it is less than 2
         for problem in explain(document, schema, violation):
             # jsonschema gives one violation for each missing key, and each of them names all missing keys.
             if problem not in seen and not _is_inside(problem.parts, known_already):

@@ -88,7 +88,14 @@ def function_sources_are_apart(values: Values) -> Iterator[KeyProblem]:
     """Refuses two files with one name in the zip: one of them would be missing without notice."""
     for function in _with_code(values):
         first: dict[str, Path] = {}
+        sources = _existing_sources(values, function)
         for key, files in _code(values, function).items():
+            if any(first.get(name) == path for name, path in files):
+                valid = "name it once"
+                if values["job.kind"] == "map_rows":
+                    valid = "name your own code only: with job.kind map_rows, geopipe's function is always there"
+                yield KeyProblem(key, f"{function}.source has the files of {quote(sources[key])} twice", valid)
+                continue
             for name, path in sorted(files):
                 if name in first:
                     what = f"{function}.source has {quote(name)} twice: {quote(first[name])} and {quote(path)}"
@@ -135,7 +142,7 @@ def _handler_exists(values: Values, section: str) -> Iterator[KeyProblem]:
     if file is None:
         places = ", ".join(map(quote, sources))
         what = f"{name} {quote(handler)}: there is no {module}.py in {places}"
-        yield KeyProblem(path, what, _modules(sources))
+        yield KeyProblem(path, what, _modules(sources, "name a function of one of the modules there"))
         return
     function, names = handler.rsplit(".", 1)[-1], top_level_names(file)
     if names is not None and function not in names:
@@ -157,7 +164,7 @@ def transform_exists(values: Values) -> Iterator[KeyProblem]:
     file = next((candidate for candidate in candidates if safely(candidate.is_file)), None)
     if file is None:
         what = f"job.transform: there is no {module}.py in {', '.join(map(quote, sources))}"
-        yield KeyProblem("job.transform", what, _modules(sources))
+        yield KeyProblem("job.transform", what, _modules(sources, "name one of the modules there"))
         return
     names = top_level_names(file)
     if names is not None and "transform" not in names:
@@ -196,12 +203,12 @@ def _names(module: ast.Module) -> Iterator[str]:
                 nodes.append(child)
 
 
-def _modules(sources: Iterable[Path]) -> str:
+def _modules(sources: Iterable[Path], advice: str) -> str:
     files = (path for source in sources for path in ([source] if source.is_file() else source.glob("*.py")))
     names = sorted(path.stem for path in files if path.suffix == ".py")[:10]
     if not names:
         return "choose a folder with Python modules"
-    return f"name a function of one of the modules there: {', '.join(names)}"
+    return f"{advice}: {', '.join(names)}"
 
 
 def input_exists(values: Values) -> Iterator[KeyProblem]:

@@ -26,6 +26,11 @@ def quote(value: Any) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
+def shortened(names: Sequence[str]) -> str:
+    """Returns names as text: the first ten of them, and how many more there are."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
+
+
 def dotted(path: KeyPath) -> str:
     """Returns the path in words, such as `queue.name` or `cleanup item 2`."""
     text = ""

@@ -1208,8 +1208,8 @@ class Config:
             "URL that all calls go to. With target `local`, null starts an emulator for the length of the command, "
             "and a loopback URL uses one that is already running. With target `aws`, null means AWS itself.",
             default=None,
-            form=Form(r"^https?://[^/?#@\s]+/?$", "a URL of scheme, host and port only, such as http://127.0.0.1:4566"),
-            examples=[None, "http://127.0.0.1:4566"],
+            form=Form(r"^https?://[^/?#@\s]+/?$", "a URL of scheme, host and port only, such as http://127.0.0.1:4599"),
+            examples=[None, "http://127.0.0.1:4599"],
         )
     )
     region: str = field(

@@ -45,7 +45,7 @@ def endpoint_is_a_url(values: Values) -> Iterator[KeyProblem]:
         yield KeyProblem(
             "endpoint",
             f"endpoint {quote(endpoint)} has no valid host and port",
-            "use a URL such as http://127.0.0.1:4566",
+            "use a URL such as http://127.0.0.1:4599",
         )
 
 
@@ -54,7 +54,7 @@ def local_stays_here(values: Values) -> Iterator[KeyProblem]:
     host = host_of(endpoint) if endpoint else None
     if values["target"] == "local" and host is not None and not is_loopback(host):
         what = f"endpoint {quote(endpoint)} is not on this machine, but target is local"
-        yield KeyProblem("endpoint", what, "use a loopback URL such as http://127.0.0.1:4566, or target aws")
+        yield KeyProblem("endpoint", what, "use a loopback URL such as http://127.0.0.1:4599, or target aws")
     elif values["target"] == "local" and host is not None and endpoint.startswith("https://"):
         what = f"endpoint {quote(endpoint)} begins with https://, but the emulator speaks plain HTTP"
         yield KeyProblem("endpoint", what, f"use {endpoint.replace('https://', 'http://', 1)}")

@@ -9,7 +9,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from math import ceil
 from pathlib import Path
 
@@ -26,19 +26,41 @@ class Amount:
 
     rows: int
     bytes: int
+    open_line: int | None = None
+    """The line in which the last row begins, if a quotation mark in that row is never closed."""
 
 
 def measure(path: Path) -> Amount:
-    """Count the rows of a CSV file. Line breaks in quotes end no row."""
-    line_feeds, size, in_quotes, last = 0, 0, False, b""
+    """Count the rows of a CSV file as Python's csv module reads them, with its empty lines.
+
+    A quotation mark counts at the beginning of a cell only, unlike that of `5" pipe`. Line breaks in quotes end no row.
+    """
+    return _measure_without_quotes(path) or _measure_by_row(path)
+
+
+def _measure_without_quotes(path: Path) -> Amount | None:
+    """Count the lines, which takes a tenth of the time. Returns None if the file has a quotation mark."""
+    line_feeds, size, last = 0, 0, b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            pieces = block.split(b'"')
-            line_feeds += sum(piece.count(b"\n") for piece in pieces[in_quotes::2])
-            in_quotes ^= len(pieces) % 2 == 0
-            size, last = size + len(block), block[-1:]
+            if b'"' in block:
+                return None
+            line_feeds, size, last = line_feeds + block.count(b"\n"), size + len(block), block[-1:]
     lines = line_feeds + (size > 0 and last != b"\n")
     return Amount(max(0, lines - 1), size)  # but the header
+
+
+def _measure_by_row(path: Path) -> Amount:
+    csv.field_size_limit(_LARGEST_FIELD)
+    rows = begin = end = 0
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        # The line after the end is a row, or belongs to one that is not closed.
+        reader = csv.reader(chain(file, ["end"]))
+        for _ in reader:
+            rows, begin, end = rows + 1, end + 1, reader.line_num
+    is_open = begin < end
+    rows -= 1 if is_open else 2  # the header, and the line after the end
+    return Amount(max(0, rows), path.stat().st_size, begin if is_open else None)
 
 
 def count_requests(path: Path, columns: Columns, rows: int, rows_per_part: int) -> int:

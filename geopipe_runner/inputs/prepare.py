@@ -40,8 +40,10 @@ class PreparedInput:
         return target
 
 
-def prepare(config: Config, columns: Columns | None = None) -> PreparedInput:
-    """Look at the input. Without `columns`, only the encoding and delimiter of the configuration count.
+def prepare(config: Config, columns: Columns | None = None, *, is_csv: bool = False) -> PreparedInput:
+    """Look at the input. `is_csv`: it is a CSV file with rows, even if no `columns` of it are known.
+
+    Without both, it can be any file, and only the encoding and delimiter of the configuration count.
 
     Raises:
         ConfigError: the job cannot work with this file.
@@ -49,10 +51,10 @@ def prepare(config: Config, columns: Columns | None = None) -> PreparedInput:
     source = config.input.source
     if not isinstance(source, Path):
         return PreparedInput()
-    if columns is None and config.input.encoding is None and config.input.delimiter is None:
+    if not (columns or is_csv or config.input.encoding or config.input.delimiter):
         return PreparedInput(source)
     try:
-        return _prepare(source, config, columns)
+        return _prepare(source, config, columns, is_csv)
     except UnusableInputError as error:
         path = tuple(error.key.split("."))
         raise ConfigError([config.problem(path, error.what, error.valid)]) from None
@@ -61,12 +63,17 @@ def prepare(config: Config, columns: Columns | None = None) -> PreparedInput:
         raise ConfigError([config.problem(("input", "source"), what, "use a readable CSV file")]) from None
 
 
-def _prepare(source: Path, config: Config, columns: Columns | None) -> PreparedInput:
+def _prepare(source: Path, config: Config, columns: Columns | None, is_csv: bool) -> PreparedInput:
     form = detect(source, config.input.encoding, config.input.delimiter, columns.names if columns else ())
     notes: list[str] = []
     blanks = False
     if columns is not None:
         notes, blanks = _check(source, form, columns)
+    elif is_csv:
+        with records(source, form) as rows:
+            next(rows)
+            _refuse_no_rows(source, list(islice(_with_content(rows), 1)))
+        notes = _warn_of_open_quote(source, form)
     if form.is_plain and not blanks:
         return PreparedInput(source, None, tuple(notes))
     why = form.describe() or "column names have blanks around them"
@@ -81,32 +88,37 @@ def _check(source: Path, form: TextFormat, columns: Columns) -> tuple[list[str],
         header = next(rows)[1]
         sample = list(islice(_with_content(rows), coordinates.SAMPLE))
     places = columns.find(source.name, header, sample[:10])
-    if not sample:
+    _refuse_no_rows(source, sample)
+    check = coordinates.check(sample, *places)
+    check.refuse(source.name)
+    notes = [f"Warning: {check.note}"] if check.note else []
+    notes += _warn_of_open_quote(source, form)
+    blanks = any(header[place] != name for place, name in zip(places, columns.names, strict=True))
+    return notes, blanks or any(name not in header for name in columns.others.values())
+
+
+def _refuse_no_rows(source: Path, rows: list[tuple[int, list[str]]]) -> None:
+    if not rows:
         what = f"{source.name} has a header line and no rows"
         raise UnusableInputError(
             what, "use a file with at least one row: a job without rows costs money and gives no results"
         )
-    check = coordinates.check(sample, *places)
-    check.refuse(source.name)
-    notes = [f"Warning: {note}" for note in (check.note, _open_quote(source, form)) if note]
-    blanks = any(header[place] != name for place, name in zip(places, columns.names, strict=True))
-    return notes, blanks or any(name not in header for name in columns.others.values())
 
 
 def _with_content(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
     return ((line, row) for line, row in rows if any(cell.strip() for cell in row))
 
 
-def _open_quote(source: Path, form: TextFormat) -> str | None:
-    """Returns what to say of a quotation mark that is never closed and so swallows the rows after it."""
+def _warn_of_open_quote(source: Path, form: TextFormat) -> list[str]:
+    """Returns what to say if a quotation mark is never closed and so swallows the rows after it."""
     if source.stat().st_size > _STRICTLY_READ:
-        return None
+        return []
     with records(source, form) as rows:
         line, record = deque(rows, maxlen=1)[0]
     with source.open(encoding=form.encoding, newline="") as file:
         last_line = sum(1 for _ in file)
     if last_line <= line or "\n" not in "".join(record).replace("\r", "\n").rstrip("\n"):
-        return None
+        return []
     with source.open(encoding=form.encoding, newline="") as file:
         reader = csv.reader(islice(file, line - 1, None), delimiter=form.delimiter, strict=True)
         try:
@@ -114,8 +126,8 @@ def _open_quote(source: Path, form: TextFormat) -> str | None:
                 pass
         except csv.Error as error:
             if "unexpected end of data" in str(error):
-                return (
-                    f"a quotation mark in line {line} of {source.name} is never closed, so the {last_line - line} "
-                    "lines after it count as part of that row."
-                )
-    return None
+                return [
+                    f"Warning: a quotation mark in line {line:,} of {source.name} is never closed, so everything up to "
+                    f"line {last_line:,} counts as one row."
+                ]
+    return []

@@ -180,7 +180,12 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _detect_delimiter(header: str, names: tuple[str, ...]) -> str:
-    """The delimiter under which most of the names appear; else the most frequent one."""
+    """The delimiter under which most of the names appear; else the most frequent one.
+
+    Without names, a comma is one: in a file of commas, the name of a column can have several of the others.
+    """
+    if not names and "," in header:
+        return ","
 
     def score(delimiter: str) -> tuple[int, int]:
         columns = [column.strip().casefold() for column in next(csv.reader([header], delimiter=delimiter), [])]

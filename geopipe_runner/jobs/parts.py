@@ -97,7 +97,14 @@ class PartsJob(JobKind):
         problems = [*_problems(deployment)]
         if problems:
             raise ConfigError(problems)
-        return prepare(deployment.config, self.columns(deployment.config.job))
+        prepared = prepare(deployment.config, self.columns(deployment.config.job), is_csv=True)
+        if prepared.source and not prepared.form and (line := measure(prepared.source).open_line):
+            what = (
+                f"a quotation mark of the row in line {line:,} of {prepared.source.name} is never closed, so the file "
+                "cannot be cut into parts"
+            )
+            raise ConfigError([deployment.config.problem(("input", "source"), what, "close it, or take it out")])
+        return prepared
 
 
 def describe_amount(rows: int, parts: int) -> str:

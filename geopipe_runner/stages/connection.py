@@ -257,7 +257,14 @@ def _interrupted(context: Context, what: str) -> InterruptedByUser:
     running = context.state.running
     if running:
         lines.append(f"The execution {running} continues.")
-    program = context.options.program
-    again = f"run {config.argument}" if names else f"resume {config.argument} --execution {running.rsplit('/', 1)[-1]}"
-    hint = f"To continue: {program} {again}\nTo clean up: {program} cleanup {config.argument}"
+    program, command = context.options.program, context.options.command
+    cleanup = f"{program} cleanup {config.argument}"
+    if command == "cleanup":
+        again, hint = cleanup, ""
+    else:
+        again = f"{program} {command if command in ('apply', 'plan') else 'run'} {config.argument}"
+        hint = f"\nTo clean up: {cleanup}"
+    if running and not names:
+        again = f"{program} resume {config.argument} --execution {running.rsplit('/', 1)[-1]}"
+    hint = f"To continue: {again}{hint}"
     return InterruptedByUser("\n".join(lines), hint if names or running else "")

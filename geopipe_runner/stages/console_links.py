@@ -15,7 +15,7 @@ from .session import Session
 _EMULATOR_CONSOLE = "/_console/"
 # Not KEEP_AN_EMULATOR: a state folder keeps the account, and no console.
 _KEEP_ONE_RUNNING = (
-    "Start one that keeps running, `python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
+    "Start one that keeps running, `python -m geopipe_emulator up --detach`, and set `endpoint: http://127.0.0.1:4599`."
 )
 
 

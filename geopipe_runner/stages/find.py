@@ -10,7 +10,7 @@ from ..pipeline.run_id import is_run_id
 
 KEEP_AN_EMULATOR = (
     "An emulator that starts with a command ends with it and keeps nothing. Set `emulator.state_dir`, or start one "
-    "that keeps running, `python -m geopipe_emulator --port 4566`, and set `endpoint: http://127.0.0.1:4566`."
+    "that keeps running, `python -m geopipe_emulator up --detach`, and set `endpoint: http://127.0.0.1:4599`."
 )
 
 

@@ -27,6 +27,8 @@ def stop_executions(context: Context, pipeline: str, *, only_ours: bool = False)
     for view in views:
         if not EXECUTION_STATES.is_final(view.status):
             _stop_and_wait(context, view)
+        elif view.arn == context.state.running:
+            context.state.running = ""  # it has ended by itself since it was read last
     _stop_jobs(context, [view for view in views if not view.succeeded])
     return tuple(views)
 

@@ -124,6 +124,7 @@ def test_a_step_changes_without_a_reload(browser: Any, account: ConsoleAccount) 
     assert token not in page.one("main").text
     page.one("#token-Geocode > summary").click()
     assert page.one("#token-Geocode .token").text == token
+    page.until(lambda: page.all("#log-Count > summary"))  # the lines of a function come a moment after its response
     page.one("#log-Count > summary").click()
     page.one("#arguments-Publish > summary").click()
 

@@ -236,8 +236,23 @@ def test_end_of_input_at_a_question_is_an_abort(workplace: Workplace, standing: 
     done = workplace.geopipe(config, answers="n\n")
     assert done.returncode == 130
     assert "The input ended at a question" in done.stderr
-    assert f"python run.py cleanup {config}" in done.stderr
+    assert f"To continue: python run.py run {config}\nTo clean up: python run.py cleanup {config}\n" in done.stderr
     assert standing.inventory()["pipelines"] == ["sagemaker-sdk-example-pipeline"]
+    done = workplace.geopipe("cleanup", config, answers="")
+    assert done.returncode == 130
+    assert f"To continue: python run.py cleanup {config}\n" in done.stderr and "To clean up" not in done.stderr
+
+
+def test_ctrl_c_of_apply_names_apply(workplace: Workplace, start_standing: StartStanding) -> None:
+    """A run would do more than the user has asked for."""
+    standing = start_standing("--function-pending-seconds", "600")
+    config = workplace.config(endpoint=standing.url)
+    process = workplace.start("apply", config, "--non-interactive")
+    eventually(lambda: standing.client("lambda").list_functions()["Functions"])
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=90)
+    assert process.returncode == 130
+    assert f"To continue: python run.py apply {config}\nTo clean up: python run.py cleanup {config}\n" in rest
 
 
 def test_ctrl_c_detaches_and_the_next_run_resumes(workplace: Workplace, start_standing: StartStanding) -> None:

@@ -143,6 +143,8 @@ def test_a_file_that_is_no_plan(workplace: Workplace, standing: Standing) -> Non
     assert ended.returncode == 2 and "ends with its command cannot be applied" in ended.stderr
     elsewhere = workplace.geopipe("cleanup", plan)
     assert elsewhere.returncode == 2 and "only `apply` takes one.\nName the configuration" in elsewhere.stderr
+    missing = workplace.geopipe("apply", "missing.json")
+    assert missing.returncode == 2 and "Name a configuration, or a plan that was saved." in missing.stderr
     written = config.read_text()
     replaced = workplace.geopipe("plan", config, "--out", config)
     assert replaced.returncode == 2 and "a plan would replace it" in replaced.stderr

@@ -250,7 +250,7 @@ def test_a_script_starts_reaches_and_ends_an_emulator() -> None:
 
 def test_wrong_settings_are_refused_before_the_start() -> None:
     for settings, message in (
-        ({"regoin": "eu-west-1"}, "regoin"),
+        ({"regoin": "eu-west-1"}, "has no setting regoin; it has account_id, .*region"),
         ({"account_id": "1"}, "must be 12 digits"),
         ({"steps": {"Train": {"suceed": {}}}}, "unknown key 'suceed'"),
     ):

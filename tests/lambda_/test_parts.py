@@ -103,8 +103,9 @@ def message_event(body: str, queue: str = "work") -> dict[str, Any]:
     return {"messageId": "m", "receiptHandle": "", "eventSourceARN": arn, "body": body}
 
 
-def part_event(number: int, queue: str = "work") -> dict[str, Any]:
-    return message_event(json.dumps({"manifest": MANIFEST, "part": number}), queue)
+def part_event(number: int, queue: str = "work", received: int = 1) -> dict[str, Any]:
+    event = message_event(json.dumps({"manifest": MANIFEST, "part": number}), queue)
+    return {**event, "attributes": {"ApproximateReceiveCount": str(received)}}
 
 
 def callback(phase: str = "work", token: str = "Token00001") -> Callback:
@@ -439,6 +440,26 @@ def test_a_worker_that_is_ended_while_it_saves_loses_nothing(
     cloud.log.clear()
     assert cloud.work_on([part_event(0)]) == [[]]
     assert "begins again" not in json.dumps(cloud.log)
+    assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
+    assert not any("/progress/" in key for key in cloud.names())
+
+
+@pytest.mark.usefixtures("doubled")
+@pytest.mark.parametrize("calls", range(5))
+def test_a_worker_that_is_ended_leaves_no_progress_behind(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """Between its calls: the first rows, their note, the result, the deletion of the note and of the rows."""
+    monkeypatch.setattr(map_rows, "ROWS_AT_A_TIME", 5)
+    cloud.put(numbers(6))
+    cloud.start(TRANSFORM)
+    unreliable = UnreliableS3(cloud, writes=calls)
+    with monkeypatch.context() as patch, pytest.raises(WorkerEnded):
+        patch.setattr(part_worker, "_SAVE_SECONDS", 0.0)
+        cloud.work_on([part_event(0)])
+    unreliable.writes = None
+    assert any("/progress/" in key for key in cloud.names()) == (calls > 0)
+    assert cloud.work_on([part_event(0, received=2)]) == [[]]
     assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
     assert not any("/progress/" in key for key in cloud.names())
 

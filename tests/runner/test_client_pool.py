@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -102,20 +103,27 @@ def test_one_stopped_deployment_makes_no_more_calls(deployments: TwoDeployments)
 
 
 def test_whose_the_credentials_are_is_asked_once(deployments: TwoDeployments) -> None:
-    """An error counts for all of them too: the same call would fail again."""
+    """An error is that of all who wait for it. Who comes later asks again."""
     asked: list[str] = []
+    may_respond = threading.Event()
 
-    def ask(name: str) -> Callable[[], dict[str, str]]:
-        def get_caller_identity() -> dict[str, str]:
-            asked.append(name)
-            raise ConnectionError(f"no response to {name}")
+    def fail() -> dict[str, str]:
+        asked.append("fail")
+        may_respond.wait(60)
+        raise ConnectionError("no response")
 
-        return get_caller_identity
+    def respond() -> dict[str, str]:
+        asked.append("respond")
+        return {"Account": "123456789012"}
 
-    for name in ("one", "two"):
-        with pytest.raises(ConnectionError, match="no response to one"):
-            deployments.pool.once("identity", ask(name)).result()
-    assert asked == ["one"]
+    waiting = [deployments.pool.once("identity", fail) for _ in range(2)]
+    may_respond.set()
+    for response in waiting:
+        with pytest.raises(ConnectionError, match="no response"):
+            response.result(60)
+    assert deployments.pool.once("identity", respond).result(60) == {"Account": "123456789012"}
+    assert deployments.pool.once("identity", fail).result(60) == {"Account": "123456789012"}
+    assert asked == ["fail", "respond"]
 
 
 def test_calls_say_that_they_are_ours(deployments: TwoDeployments) -> None:

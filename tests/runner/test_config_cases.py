@@ -11,6 +11,7 @@ from geopipe_runner.config.loader import read_values
 from geopipe_runner.config.rules import FILE_RULES, RULES, Rule, rule_problems
 from geopipe_runner.errors import ConfigError
 from tests.support.config_files import MINIMAL_CONFIG
+from tests.support.paths import ROOT
 
 FOLDER = Path(__file__).parent / "configs"
 CASES = sorted(FOLDER.glob("*.yaml"))
@@ -20,7 +21,8 @@ ENVIRON = {"SECONDS": "30"}
 
 def expected_problems(path: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [f"{path}:{line[3:]}".replace("<configs>", str(FOLDER)) for line in lines if line.startswith("#= ")]
+    problems = [line.removeprefix("#= ") for line in lines if line.startswith("#= ")]
+    return [f"{path}:{text}".replace("<configs>", str(FOLDER)).replace("<root>", str(ROOT)) for text in problems]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

@@ -157,7 +157,7 @@ def test_only_the_first_rows_are_looked_at(tmp_path: Path) -> None:
 def test_a_quotation_mark_that_is_never_closed_is_noticed(tmp_path: Path) -> None:
     content = 'Longitude,Latitude,Note\n1,2,"12 inch\n' + "3,4,x\n" * 20
     (note,) = prepare(written(tmp_path, content)).notes
-    assert "a quotation mark in line 2 of points.csv is never closed, so the 20 lines after it" in note
+    assert "a quotation mark in line 2 of points.csv is never closed, so everything up to line 22 counts as" in note
     assert prepare(written(tmp_path, 'Longitude,Latitude,Note\n1,2,"two\nlines"\n')).notes == ()
 
 

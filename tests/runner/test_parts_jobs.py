@@ -149,10 +149,49 @@ def write(folder: Path, text: str) -> Path:
         ("a,b\n1,2", 1),
         ("a,b\r\n1,2\r\n3,4\r\n", 2),
         ('a,b\n"one\nrow",2\n"with ""quotes""\n in it",4\n', 2),
+        ('a,b\n5" pipe,2\n"3"" pipe",4\nx,5\n', 3),
+        ('\ufeff"a","b"\n1,2', 1),
     ],
 )
 def test_rows_are_counted_with_line_breaks_in_quotes(tmp_path: Path, text: str, rows: int) -> None:
     assert measure(write(tmp_path, text)) == Amount(rows, len(text.encode()))
+
+
+def test_a_quotation_mark_inside_a_cell_hides_no_requests(tmp_path: Path) -> None:
+    text = "id,Longitude,Latitude\n" + "".join(f'{n}" pipe,{n % 180},{n // 180}\n' for n in range(999))
+    amount = measure(write(tmp_path, text))
+    assert amount == Amount(999, len(text))
+    assert count_requests(tmp_path / "points.csv", COLUMNS, amount.rows, 100) == 999
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n5,6\n"])
+def test_a_row_that_is_never_closed_is_refused_with_its_line(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path, f'Longitude,Latitude,Note\n1,2,"two\nlines"\n3,4,"open{end}')
+    assert measure(path).open_line == 4
+    given = deployment(config(job={"provider": "gazetteer"}, input={"source": path}))
+    for job in (GazetteerInParts(), AmazonLocation(), MapRows()):
+        with pytest.raises(ConfigError, match=r"the row in line 4 of points\.csv is never closed"):
+            job.prepare_input(given)
+
+
+@pytest.mark.parametrize("job", [GazetteerInParts(), MapRows()])
+def test_an_input_of_every_job_in_parts_is_converted_or_refused(tmp_path: Path, job: JobKind) -> None:
+    path = tmp_path / "points.csv"
+    given = deployment(config(job={"provider": "gazetteer"}, input={"source": path}))
+    path.write_bytes("Longitude;Latitude;Größe\n1;2;a,b\n".encode("utf-16"))
+    prepared = job.prepare_input(given)
+    assert "its encoding is utf-16, its delimiter is a semicolon" in prepared.notes[0]
+    (folder := tmp_path / "converted").mkdir()
+    converted = prepared.convert(folder)
+    assert converted is not None and converted.read_text(encoding="utf-8") == 'Longitude,Latitude,Größe\n1,2,"a,b"\n'
+    path.write_text('Longitude;Latitude;a\n1;2;"b\n3;4;c\n', encoding="utf-8")
+    assert "line 2 of points.csv is never closed" in job.prepare_input(given).notes[-1]
+    path.write_text("Longitude,Latitude,a|b|c|d\n1,2,3\n", encoding="utf-8")
+    assert job.prepare_input(given).form is None
+    for content, message in (("Longitude,Latitude\n\n", "no rows"), ('[{"a": 1}]', "JSON"), ("\n", "no content")):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(ConfigError, match=message):
+            job.prepare_input(given)
 
 
 def test_quotes_across_blocks_are_followed(tmp_path: Path) -> None:

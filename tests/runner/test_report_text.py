@@ -146,14 +146,15 @@ def test_results() -> None:
     ("rows", "valid", "size", "text"),
     [
         (1234, 1200, 50_000, "1,234 rows, 1,200 of them Valid Data."),
+        (1, 1, 50, "1 row, 1 of them Valid Data."),
         (1234, None, 50_000, "1,234 rows."),
-        (None, None, 212_345_678, "The first 1 rows of 212 MB; --output-dir DIR fetches, counts and saves them all."),
-        (None, None, 999_600_000, "The first 1 rows of 1000 MB; --output-dir DIR fetches, counts and saves them all."),
+        (None, None, 212_345_678, "The first 1 row of 212 MB; --output-dir DIR fetches, counts and saves them all."),
+        (None, None, 999_600_000, "The first 1 row of 1000 MB; --output-dir DIR fetches, counts and saves them all."),
         (
             None,
             None,
             1_250_000_000,
-            "The first 1 rows of 1.25 GB; --output-dir DIR fetches, counts and saves them all.",
+            "The first 1 row of 1.25 GB; --output-dir DIR fetches, counts and saves them all.",
         ),
     ],
 )

@@ -112,6 +112,15 @@ def test_the_job_of_an_execution_that_an_earlier_command_stopped_is_stopped_too(
     assert stops(service) == ["stop job a"]
 
 
+@pytest.mark.parametrize("status", ["Executing", "Succeeded", "Failed", "Stopped"])
+def test_no_execution_continues_after_it_was_stopped_or_ended_by_itself(status: str) -> None:
+    """An interrupted command says which execution continues, and how to follow it."""
+    here, _ = work(ExecutionsAndJobs({"a": status}, {}))
+    here.state.running = f"{PIPELINE}/execution/a"
+    stop_executions(here, "p")
+    assert here.state.running == ""
+
+
 def test_jobs_of_others_are_not_stopped() -> None:
     service = ExecutionsAndJobs({"a": "Stopped"}, {"a": "STOPPED", "stranger": "IN_PROGRESS"})
     stop_executions(work(service)[0], "p")

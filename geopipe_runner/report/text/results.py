@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...results.csv import format_row
+from .messages import count
 
 if TYPE_CHECKING:  # it brings botocore along, which `validate` does not need
     from ...results.read import Results
@@ -42,11 +43,11 @@ def result_lines(results: Results, width: int | None) -> Iterator[str]:
 def amount(results: Results) -> str:
     """Returns how much there is: rows where they were counted, else bytes."""
     if results.rows is None:
-        first = f"The first {len(results.first):,} rows of {format_size(results.size)}"
+        first = f"The first {count(len(results.first), 'row')} of {format_size(results.size)}"
         return f"{first}; --output-dir DIR fetches, counts and saves them all."
     if results.valid is None:
-        return f"{results.rows:,} rows."
-    return f"{results.rows:,} rows, {results.valid:,} of them Valid Data."
+        return f"{count(results.rows, 'row')}."
+    return f"{count(results.rows, 'row')}, {results.valid:,} of them Valid Data."
 
 
 def format_size(count: int) -> str:
