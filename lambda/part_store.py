@@ -5,6 +5,8 @@
     results/00000012-4211.csv   the rows of part 12 with their result columns: 4211 rows, written once
     progress/00000012-900.csv   the results of the first 900 rows of a part that takes long
     progress/00000012.json      how many rows are kept, and why the last attempt ended
+    given_up/00000012.json      how many rows were kept when the workers last gave a part up, and whose dead letters
+                                have been answered by sending it again
     failed/00000012.json        why a part cannot be finished
     ended.json                  the job is over, or stopped; names the callback that was answered
 
@@ -25,7 +27,7 @@ _CONFLICT_ATTEMPTS = 5
 _BLOCK_BYTES = 1024 * 1024
 _BEFORE_PUT = "before-call.s3.PutObject"
 
-Note = Literal["progress", "failed"]
+Note = Literal["progress", "given_up", "failed"]
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ class PartStore:
                     self._invocation.log.warning("kept rows are missing, so the part begins again", part=number)
                     latest = {"known": note.get("known", {})}
                     self.write_note("progress", number, latest)
+                    self.delete_note("given_up", number)
                 note = latest
                 continue
             for block in body.iter_chunks(_BLOCK_BYTES):
@@ -200,7 +203,8 @@ class PartStore:
 
     def delete_progress(self, number: int) -> None:
         """Delete what was kept of a part. The note goes first: it counts on the rows."""
-        self.delete(_note_name("progress", number))
+        for kind in ("progress", "given_up"):
+            self.delete(_note_name(kind, number))
         for key, _ in list(self._list(f"progress/{number:08}-")):
             self.delete(key.removeprefix(self.prefix))
 

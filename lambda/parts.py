@@ -256,21 +256,25 @@ def mark_dead_letters(records: Sequence[Record], invocation: InvocationContext) 
             invocation.log.error("a message of the work queue is malformed", problem=str(error))
             continue
         try:
-            _mark(number, store, invocation)
+            _mark(record.message_id, number, store, invocation)
         except AwsError as error:
             invocation.log.warning("a failed part could not be noted", part=number, error=str(error))
             again.append(record.message_id)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
 
-def _mark(number: int, store: PartStore, invocation: InvocationContext) -> None:
+def _mark(message_id: str, number: int, store: PartStore, invocation: InvocationContext) -> None:
     manifest = store.manifest()
     if manifest is None or store.has_result(number) or store.read_note("failed", number):
         return
-    progress = store.read_note("progress", number) or {}
-    if progress.get("rows", 0) > progress.get("given_up_at", 0):
-        store.write_note("progress", number, {**progress, "given_up_at": progress["rows"]})
+    progress, given_up = store.read_note("progress", number) or {}, store.read_note("given_up", number) or {}
+    handled = given_up.get("messages", [])
+    if message_id in handled:
+        return  # SQS may deliver a message twice, and this one has been answered by a new one
+    if progress.get("rows", 0) > given_up.get("rows", 0):
+        # In this order: a function that is ended in between sends the part twice, which changes nothing.
         _send([number], manifest, store, invocation)
+        store.write_note("given_up", number, {"rows": progress["rows"], "messages": [*handled, message_id]})
         return
     error = progress.get("error") or "the worker was ended each time, for lack of memory or time"
     store.write_note("failed", number, {"error": error})

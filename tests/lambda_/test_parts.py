@@ -108,6 +108,10 @@ def part_event(number: int, queue: str = "work", received: int = 1) -> dict[str,
     return {**event, "attributes": {"ApproximateReceiveCount": str(received)}}
 
 
+def dead_letter(number: int, message_id: str) -> dict[str, Any]:
+    return part_event(number, "dead") | {"messageId": message_id}
+
+
 def callback(phase: str = "work", token: str = "Token00001") -> Callback:
     return Callback(token, REGION, {"parts_manifest": MANIFEST, "parts_phase": phase})
 
@@ -372,9 +376,9 @@ def test_a_worker_without_time_keeps_its_progress(cloud: Cloud, monkeypatch: pyt
     assert cloud.work_on([part_event(0)]) == [[{"itemIdentifier": "m"}]]
     # A part that has got further is sent again, even from the dead-letter queue.
     cloud.messages()
-    handler.handle({"Records": [part_event(0, "dead")]}, cloud.invocation)
+    handler.handle({"Records": [dead_letter(0, "first")]}, cloud.invocation)
     assert len(cloud.messages()) == 1
-    handler.handle({"Records": [part_event(0, "dead")]}, cloud.invocation)
+    handler.handle({"Records": [dead_letter(0, "second")]}, cloud.invocation)
     assert cloud.check().outcome == "failure"
     for key in ("failed/00000000.json", "ended.json"):
         cloud.s3.delete_object(Bucket="data", Key=f"output/run-1/parts/{key}")
@@ -475,6 +479,32 @@ def test_workers_that_are_ended_soon_get_further_all_the_same(half_done: Cloud) 
     after = PartStore(MANIFEST, half_done.invocation).read_note("progress", 0)
     assert before is not None and after is not None
     assert after["rows"] == before["rows"] + 1
+
+
+@pytest.mark.usefixtures("doubled")
+@pytest.mark.parametrize("refused", [[], ["put_object"], ["send_message_batch"]])
+def test_a_dead_letter_that_comes_twice_does_not_fail_its_part(
+    half_done: Cloud, monkeypatch: pytest.MonkeyPatch, refused: list[str]
+) -> None:
+    """SQS delivers at least once. It also comes again if the first attempt could not note it, or not send the part."""
+    cloud = half_done
+    cloud.messages()
+    client = cloud.invocation.clients("s3" if "put_object" in refused else "sqs", REGION, 1)
+
+    def refuse(**_: Any) -> None:
+        refused.clear()
+        raise ClientError({"Error": {"Code": "SlowDown"}}, "Call")
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            for name in refused:
+                patch.setattr(client, name, refuse)
+            handler.handle({"Records": [dead_letter(0, "first")]}, cloud.invocation)
+    assert 1 <= len(cloud.messages()) <= 2
+    assert cloud.check().outcome == "still running"
+    assert cloud.work_on([part_event(0)]) == [[]]
+    assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
+    assert not any("given_up" in name for name in cloud.names())
 
 
 @pytest.mark.usefixtures("doubled")
