@@ -101,6 +101,7 @@ class Dispatcher:
         self._environment = environment
         self._agenda = agenda
         self._waiting = waiting
+        self._left_behind = list(waiting)
 
     def send(self, delivery: Delivery) -> None:
         """Deliver soon. What fails for good is a line on standard error, and a message in the dead-letter queue."""
@@ -109,12 +110,16 @@ class Dispatcher:
 
     def resume(self) -> None:
         """Try the deliveries that an earlier process has left."""
-        for delivery_id in list(self._waiting):
+        # Not those that this process has sent meanwhile: they are on the agenda.
+        for delivery_id in self._left_behind:
             self._agenda.add(partial(self._attempt, delivery_id))
+        self._left_behind.clear()
 
     def _attempt(self, delivery_id: str) -> float | None:
-        """Try once. Return the real seconds before the next attempt, or None."""
-        delivery = self._waiting[delivery_id]
+        """Try once. Return the real seconds before the next attempt, or None. A reset may have dropped it by now."""
+        delivery = self._waiting.get(delivery_id)
+        if delivery is None:
+            return None
         seconds = None
         try:
             delivery = replace(delivery, attempts=delivery.attempts + 1)
@@ -124,8 +129,8 @@ class Dispatcher:
         finally:
             # What fails because of a bug of ours must not come back with each start.
             if seconds is None:
-                del self._waiting[delivery_id]
-        if seconds is None:
+                self._waiting.pop(delivery_id, None)
+        if seconds is None or delivery_id not in self._waiting:
             return None
         self._waiting[delivery_id] = replace(delivery, age=delivery.age + seconds)
         return seconds * self._environment.settings.time_scale

@@ -133,3 +133,44 @@ def test_a_record_carries_the_attempts_into_the_next_process(tmp_path: Path) -> 
     assert message["MessageAttributes"]["b"] == BINARY["b"]
     assert file.rows("event delivery") == []
     file.close()
+
+
+def test_what_is_sent_before_the_rest_is_resumed_is_delivered_once(agenda: Agenda) -> None:
+    queues = FakeQueues()
+    environment = Environment(Settings(), "http://127.0.0.1:9", lambda *_: queues)
+    target = Target(QUEUE, "sns.amazonaws.com", "arn:aws:sns:us-west-2:123456789012:t")
+    waiting: RecordTable[str, Delivery] = RecordTable()
+    waiting.load("old", Delivery(target, "old", id="old"))
+    dispatcher = Dispatcher(environment, agenda, waiting)
+    may_begin, done = threading.Event(), threading.Event()
+    for _ in range(4):  # as many as the agenda has threads
+        agenda.add(lambda: may_begin.wait(90) and None)
+    dispatcher.send(Delivery(target, "new", id="new"))
+    dispatcher.resume()
+    agenda.add(done.set, 0.01)
+    may_begin.set()
+    assert done.wait(90)
+    eventually(lambda: not waiting)
+    assert sorted(message["MessageBody"] for message in queues.sent) == ["new", "old"]
+
+
+def test_a_delivery_that_a_reset_has_dropped_is_not_tried_again(
+    agenda: Agenda, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting: RecordTable[str, Delivery] = RecordTable()
+
+    class ResetDuringTheCall(FakeQueues):
+        def send_message(self, **message: Any) -> None:
+            waiting.clear()
+            super().send_message(**message)
+
+    queues = ResetDuringTheCall(failure("InternalFailure", 500))
+    environment = Environment(Settings(time_scale=0.0001), "http://127.0.0.1:9", lambda *_: queues)
+    target = Target(QUEUE, "sns.amazonaws.com", "arn:aws:sns:us-west-2:123456789012:t")
+    dispatcher, done = Dispatcher(environment, agenda, waiting), threading.Event()
+    dispatcher.send(Delivery(target, "text"))
+    eventually(lambda: queues.attempts)
+    agenda.add(done.set, 0.2)
+    assert done.wait(90)
+    assert (queues.attempts, queues.sent, dict(waiting)) == (1, [], {})
+    assert "Traceback" not in capsys.readouterr().err
