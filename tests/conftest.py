@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ def _refuse_processes(event: str, _arguments: tuple[object, ...]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Before anything starts a thread: a user namespace is only given to a process with one."""
     config.stash[_GUARD] = no_network.enter()
+    # Below nohup it is ignored, and so it would be in every process that a test starts.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", "process: the test starts a process, so `make fast` leaves it out")
     config.addinivalue_line(
         "markers", "slow: the test or its file takes half a second or more, so `make fast` leaves it out"
