@@ -35,11 +35,12 @@ MOST_SLOWER = 0.05
 def main(arguments: Sequence[str] | None = None) -> int:
     """Time both checkouts and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkouts", nargs=2, type=Path, metavar=("OLD", "NEW"))
+    parser.add_argument("old", type=Path, metavar="OLD")
+    parser.add_argument("new", type=Path, metavar="NEW")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each command (default: 5)")
     parser.add_argument("--milliseconds", type=float, default=50, help="delay of each call for no-op (default: 50)")
     options = parser.parse_args(arguments)
-    old, new = (checkout.resolve() for checkout in options.checkouts)
+    old, new = options.old.resolve(), options.new.resolve()
     with ExitStack() as stack:
         commands = {}
         for checkout in (old, new):

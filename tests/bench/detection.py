@@ -37,8 +37,8 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from reconcile import write_config
 
+from tests.bench.reconcile import write_config
 from tests.support.paths import ROOT
 
 PIPELINE, FUNCTION, ROLE = "sagemaker-sdk-example-pipeline", "SageMakerExampleFunction", "SageMakerExampleLambdaRole"
