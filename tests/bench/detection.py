@@ -38,7 +38,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.bench.reconcile import write_config
+from tests.support.delayed_emulator import write_config
 from tests.support.paths import ROOT
 
 PIPELINE, FUNCTION, ROLE = "sagemaker-sdk-example-pipeline", "SageMakerExampleFunction", "SageMakerExampleLambdaRole"

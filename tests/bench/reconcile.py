@@ -24,9 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.support.delayed_emulator import emulator_at, environment_without_aws
+from tests.support.delayed_emulator import emulator_at, environment_without_aws, write_config
 from tests.support.paths import ROOT
 
 MOST_ROUND_TRIPS = 12
@@ -122,18 +120,6 @@ def set_up(config_path: Path) -> None:
     session = Session(load(config_path), Options(interactive=False), report, Clock())
     with session.connect_for_run() as context:
         setup.apply(setup.plan(context))
-
-
-def write_config(folder: Path, url: str) -> Path:
-    """config/local.yaml for the emulator at `url`."""
-    settings = yaml.safe_load((ROOT / "config/local.yaml").read_text())
-    settings["endpoint"] = url
-    settings["function"]["source"] = str(ROOT / "lambda")
-    settings["pipeline"]["template"] = str(ROOT / "pipeline_templates/reverse_geocoding.json.j2")
-    settings["input"]["source"] = str(ROOT / "resources/latlongtest.csv")
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
 
 
 Results = dict[tuple[str, str], list[Measured]]

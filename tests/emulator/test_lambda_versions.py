@@ -67,10 +67,10 @@ def test_versions_keep_code_and_settings_and_run_under_their_arn(account: Functi
     assert (shown["Version"], shown["FunctionArn"], shown["Description"]) == ("2", f"{arn}:2", "the second")
     shown = lambda_.get_function(FunctionName=name, Qualifier="live")["Configuration"]
     assert (shown["Version"], shown["FunctionArn"]) == ("1", f"{arn}:live")
-    streams = account.client("logs").describe_log_streams
-    eventually(
-        lambda: any("/[1]" in s["logStreamName"] for s in streams(logGroupName=f"/aws/lambda/{name}")["logStreams"])
-    )
+    logs, group = account.client("logs"), f"/aws/lambda/{name}"
+    eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
+    streams = logs.describe_log_streams
+    eventually(lambda: any("/[1]" in s["logStreamName"] for s in streams(logGroupName=group)["logStreams"]))
 
 
 def test_versions_are_listed_and_counted(account: Functions, name: str) -> None:
