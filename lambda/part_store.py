@@ -5,8 +5,8 @@
     results/00000012-4211.csv   the rows of part 12 with their result columns: 4211 rows, written once
     progress/00000012-900.csv   the results of the first 900 rows of a part that takes long
     progress/00000012.json      how many rows are kept, and why the last attempt ended
-    given_up/00000012.json      how many rows were kept when the workers last gave a part up, and whose dead letters
-                                have been answered by sending it again
+    given_up/00000012.json      how many rows were kept when the workers last gave a part up, and the ids of the dead
+                                letters that were answered by sending it again
     failed/00000012.json        why a part cannot be finished
     ended.json                  the job is over, or stopped; names the callback that was answered
 
@@ -166,7 +166,7 @@ class PartStore:
         self.delete(_note_name(kind, number))
 
     def save_rows(self, number: int, count: int, output: IO[bytes], note: Mapping[str, Any]) -> None:
-        """Keep the results of the first `count` rows of a part, then `note`, then no longer what was kept before.
+        """Keep the results of the first `count` rows of a part, then `note`, and then delete what was kept before.
 
         In this order: a worker that is ended in between leaves a note and the rows that it counts on.
         """

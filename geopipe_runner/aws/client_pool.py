@@ -26,7 +26,7 @@ Hook = tuple[str, Callable[..., Any]]
 # A client has a pool of connections, and all calls of all deployments take theirs from it.
 _CONNECTIONS = botocore.config.Config(max_pool_connections=200)
 
-# From so many deployments on, one search through the whole account takes less than one search for each of them.
+# From so many deployments on, one search of the whole account takes fewer calls than one search for each of them.
 _MANY = 10
 
 _calling = threading.local()

@@ -131,7 +131,7 @@ class Aws:
 
     @property
     def serves_many(self) -> bool:
-        """Whether so many deployments share what `once` reads that one search through the whole account is less."""
+        """Whether so many deployments share the clients that one search of the whole account takes fewer calls."""
         return self._pool is not None and self._pool.serves_many
 
     def once(self, what: Hashable, read: Callable[[], T]) -> T:
