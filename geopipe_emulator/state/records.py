@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..cold_storage import ColdValue
 from .errors import StateError
 
 if TYPE_CHECKING:
@@ -166,6 +167,41 @@ class RecordTable(dict[Key, Value]):
             self._write(key, self.get(key))
 
 
+class ColdRecordTable(RecordTable[Key, Value]):
+    """A table that moves values to cold storage for which `is_cold` is true. Each read of one returns a new copy."""
+
+    def __init__(self, write: Callable[[Key, Any], None] | None, is_cold: Callable[[Value], bool]) -> None:
+        super().__init__(write)
+        self._is_cold = is_cold
+
+    def load(self, key: Key, value: Value) -> None:
+        held: Any = ColdValue(value) if self._is_cold(value) else value
+        super().load(key, held)
+
+    def __setitem__(self, key: Key, value: Value) -> None:
+        self.load(key, value)
+        self.save(key)
+
+    def __getitem__(self, key: Key) -> Value:
+        return self._warm(super().__getitem__(key))
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        return self._warm(super().get(key, default))
+
+    def pop(self, key: Key, *default: Any) -> Any:
+        return self._warm(super().pop(key, *default))
+
+    def values(self) -> Any:
+        return [self._warm(value) for value in super().values()]
+
+    def items(self) -> Any:
+        return [(key, self._warm(value)) for key, value in super().items()]
+
+    def _warm(self, value: Any) -> Value:
+        warm: Value = value.read() if isinstance(value, ColdValue) else value
+        return warm
+
+
 class RecordTables:
     """Opens tables: in the state file, or without one in memory only."""
 
@@ -185,6 +221,7 @@ class RecordTables:
         forms: tuple[KeptForm, ...] = (),
         simplify: Callable[[Any], Any] = lambda value: value,
         restore: Callable[[Any], Any] = lambda value: value,
+        is_cold: Callable[[Any], bool] | None = None,
     ) -> RecordTable[Any, Any]:
         """Return the table of this kind with its entries, in the order in which they were added.
 
@@ -194,13 +231,14 @@ class RecordTables:
             forms: What is kept in another form.
             simplify: What is written of a value. It cannot be None.
             restore: Makes a value of what was written.
+            is_cold: Whether a value may leave memory until someone reads it. It is then a new copy each time.
 
         Raises:
             StateError: an entry cannot be read.
         """
         file = self._file
         if file is None:
-            return RecordTable()
+            return _new_table(None, is_cold)
         codec = Codec(file, classes, forms)
         self._codecs.append(codec)
 
@@ -213,7 +251,7 @@ class RecordTables:
                 if self._file is not None:
                     file.write([(kind, codec.encode(key), content)])
 
-        table: RecordTable[Any, Any] = RecordTable(write)
+        table = _new_table(write, is_cold)
         for key, value in file.rows(kind):
             try:
                 table.load(codec.decode(str(key)), restore(codec.decode(str(value))))
@@ -236,3 +274,9 @@ class RecordTables:
         """Write nothing more: what changes from now on is not part of the account."""
         with self.together():
             self._file = None
+
+
+def _new_table(
+    write: Callable[[Any, Any], None] | None, is_cold: Callable[[Any], bool] | None
+) -> RecordTable[Any, Any]:
+    return RecordTable(write) if is_cold is None else ColdRecordTable(write, is_cold)

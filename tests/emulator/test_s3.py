@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import urllib.request
@@ -64,6 +66,36 @@ def test_objects_come_back_as_they_were_sent(s3: Any) -> None:
     assert [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["a b/ü+%.csv", "copy"]
     assert s3.put_object(Bucket=bucket, Key="empty", Body=b"")["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert s3.get_object(Bucket=bucket, Key="empty")["Body"].read() == b""
+
+
+@pytest.mark.parametrize("size", [0, 10, 1024 * 1024, 1024 * 1024 + 1])
+def test_all_that_is_known_of_an_object_is_kept(s3: Any, size: int) -> None:
+    bucket = new_bucket(s3, f"features-{size}")
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+    given = {
+        "StorageClass": "STANDARD_IA",
+        "ServerSideEncryption": "aws:kms",
+        "WebsiteRedirectLocation": "/other",
+        "Metadata": {"key": "value"},
+        "ContentType": "text/csv",
+    }
+    s3.put_object(Bucket=bucket, Key="rich", Body=content, ChecksumAlgorithm="SHA256", **given)
+    s3.put_object(Bucket=bucket, Key="plain", Body=content)
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "plain"})
+    rich = s3.get_object(Bucket=bucket, Key="rich", ChecksumMode="ENABLED")
+    assert {name: rich[name] for name in given} == given
+    assert rich["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(content).digest()).decode()
+    plain = s3.head_object(Bucket=bucket, Key="plain")
+    assert (plain["ServerSideEncryption"], plain["ContentLength"], "StorageClass" in plain) == ("AES256", size, False)
+    assert plain["ETag"] == f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+    assert [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in ("rich", "plain", "copy")] == [content] * 3
+    if size:
+        part = s3.get_object(Bucket=bucket, Key="plain", Range="bytes=1-5")["Body"].read()
+        assert part == content[1:6]
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"replaced")
+    assert s3.get_object(Bucket=bucket, Key="plain")["Body"].read() == b"replaced"
+    s3.put_object_tagging(Bucket=bucket, Key="plain", Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})
+    assert s3.get_object_tagging(Bucket=bucket, Key="plain")["TagSet"] == [{"Key": "k", "Value": "v"}]
 
 
 def test_checksums(s3: Any) -> None:

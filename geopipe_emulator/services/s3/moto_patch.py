@@ -19,6 +19,7 @@ from ...protocol.errors import ServiceError, not_emulated
 from ...settings import Settings
 from ...state.records import RecordTables
 from .bucket_names import action_of, is_valid_bucket_name
+from .cold_objects import store_object_cold
 
 if TYPE_CHECKING:
     from ...gateway.call import Call, Forward
@@ -49,6 +50,7 @@ _DEFAULT_ENCRYPTION = {
 _OBJECT_WRITES = frozenset(
     {"PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject", "DeleteObjects", "DeleteBucket"}
 )
+_NEW_CONTENTS = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
 _BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 
 
@@ -92,18 +94,32 @@ class S3Patch:
             case "GetBucketNotification" | "GetBucketNotificationConfiguration":
                 _require_bucket(call, bucket)
                 return _content("application/xml", self._notifications.get(bucket))
-        write = self._in_turn(forward) if call.operation in _OBJECT_WRITES else forward
+        write = self._in_turn(forward, bucket, key) if call.operation in _OBJECT_WRITES else forward
         if self._notifier is None and not self._events.has_notifications:
             return write(call)
         return self._notifications.follow(call, write, bucket, key, _backend(call).buckets.get(bucket))
 
-    def _in_turn(self, forward: Forward) -> Forward:
+    def _in_turn(self, forward: Forward, bucket: str, key: str) -> Forward:
         def write(call: Call) -> Response:
             _ = call.request.body  # a slow sender must not keep the others waiting
             with self._turn:
-                return forward(call)
+                response = forward(call)
+                existing = _backend(call).buckets.get(bucket)
+                if call.operation in _NEW_CONTENTS and response.status < 300 and existing is not None:
+                    store_object_cold(existing.keys.get(key))
+                return response
 
         return write
+
+    def restore(self, account_id: str) -> None:
+        """Keep the contents of restored objects in cold storage."""
+        from moto.s3.models import s3_backends
+
+        for backend in s3_backends[account_id].values():
+            for bucket in backend.buckets.values():
+                for _, versions in bucket.keys._iterlists():
+                    for version in versions:
+                        store_object_cold(version)
 
     def stop(self) -> None:
         """Deliver no more events."""
