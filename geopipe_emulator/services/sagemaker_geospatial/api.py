@@ -83,9 +83,7 @@ class GeospatialService:
         return {}
 
     def _delete_job(self, parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-        job = self._store.delete(parameters["Arn"])
-        if job.result is not None:
-            job.result.close()
+        self._store.delete(parameters["Arn"]).close()
         return {}
 
     def _export_job(self, parameters: dict[str, Any], context: RequestContext) -> dict[str, Any]:

@@ -26,7 +26,16 @@ from geopipe_gazetteer.gazetteer import default_places
 from ...service import Environment
 from .addresses import AddressBook
 from .reverse_geocoding import Attributes, InputError, enrich
-from .store import KEPT_IN_MEMORY, EnrichmentFailure, EnrichmentJob, ExportStatus, JobStore, Status, WrongState
+from .store import (
+    KEPT_IN_MEMORY,
+    EnrichmentFailure,
+    EnrichmentJob,
+    ExportStatus,
+    JobStore,
+    Status,
+    WrongState,
+    finished_result,
+)
 from .transfer import S3AccessError, S3Uri, open_object, upload
 
 # How long the call that starts a job or an export waits for its end where it has no duration of its own. A small job
@@ -101,8 +110,7 @@ class JobEngine:
         for work in works:
             work.thread.join()
         for job in self._store.all():
-            if job.result is not None:
-                job.result.close()
+            job.close()
 
     def _start(self, job: EnrichmentJob, run: Callable[[EnrichmentJob, _JobThread], None], duration: float) -> None:
         def work_through() -> None:
@@ -143,7 +151,7 @@ class JobEngine:
             result = on_failure.enter_context(SpooledTemporaryFile(KEPT_IN_MEMORY))
             self._enrich(job, result, work)
             work.pause(self._environment.settings.job_seconds - (time.monotonic() - started))
-            self._store.move(job.arn, Status.COMPLETED, ended=self._now(), result=result)
+            self._store.move(job.arn, Status.COMPLETED, ended=self._now(), result=finished_result(result))
             on_failure.pop_all()
 
     def _enrich(self, job: EnrichmentJob, result: SpooledTemporaryFile[bytes], work: _JobThread) -> None:
@@ -185,7 +193,8 @@ class JobEngine:
         # The export reads its job through the API, and AWS requires that its role allows that.
         self._client_as(job.export.role_arn, "sagemaker-geospatial").get_vector_enrichment_job(Arn=job.arn)
         prefix = S3Uri.parse(job.export.output_config["S3Data"]["S3Uri"])
-        upload(self._client_as(job.export.role_arn, "s3"), job.result, prefix.below(random_id(), "results_0.csv"))
+        file = io.BytesIO(job.result) if isinstance(job.result, bytes) else job.result
+        upload(self._client_as(job.export.role_arn, "s3"), file, prefix.below(random_id(), "results_0.csv"))
 
 
 def random_id() -> str:

@@ -78,7 +78,7 @@ class Export:
 
 @dataclass(frozen=True)
 class EnrichmentJob:
-    """A vector enrichment job: its request and its state. `result` is the finished output."""
+    """A vector enrichment job: its request and its state. `result` is the finished output, in a file if it is long."""
 
     arn: str
     name: str
@@ -92,7 +92,7 @@ class EnrichmentJob:
     status: Status = Status.INITIALIZING
     ended: datetime | None = None
     failure: EnrichmentFailure | None = None
-    result: SpooledTemporaryFile[bytes] | None = None
+    result: bytes | SpooledTemporaryFile[bytes] | None = None
     export: Export | None = None
 
     @property
@@ -103,6 +103,16 @@ class EnrichmentJob:
     def is_exporting(self) -> bool:
         return self.export is not None and self.export.status is ExportStatus.IN_PROGRESS
 
+    @property
+    def is_cold(self) -> bool:
+        """Whether few will look at the job again. A file cannot leave memory."""
+        return self.is_terminal and not self.is_exporting and not isinstance(self.result, SpooledTemporaryFile)
+
+    def close(self) -> None:
+        """Delete the result's file."""
+        if isinstance(self.result, SpooledTemporaryFile):
+            self.result.close()
+
 
 class JobStore:
     """All jobs by ARN. Every change is one step under the lock, from the job as it is at that moment."""
@@ -112,7 +122,9 @@ class JobStore:
             "geospatial job",
             *(EnrichmentJob, EnrichmentFailure, Export, ExportStatus, Status),
             forms=(KeptForm("result", SpooledTemporaryFile, _content, _file_of),),
+            is_cold=lambda job: job.is_cold,
         )
+        self._by_token = {job.client_token: job.arn for job in self._jobs.values() if job.client_token is not None}
         self._lock = threading.Lock()
 
     def all(self) -> list[EnrichmentJob]:
@@ -132,11 +144,11 @@ class JobStore:
     def add(self, job: EnrichmentJob) -> EnrichmentJob:
         """Store the job and return it, or return the one that its client token has started before."""
         with self._lock:
-            for known in self._jobs.values():
-                if job.client_token is not None and known.client_token == job.client_token:
-                    return known
-            self._jobs[job.arn] = job
-            return job
+            if job.client_token is not None:
+                known = self._by_token.setdefault(job.client_token, job.arn)
+                if known != job.arn:
+                    return self._get(known)
+            return self._put(job)
 
     def move(self, arn: str, status: Status, **changes: Any) -> EnrichmentJob:
         """Move the job to the next state, with the `changes` that belong to it."""
@@ -183,6 +195,8 @@ class JobStore:
             job = self._get(arn)
             if not job.is_terminal or job.is_exporting:
                 raise WrongState(job)
+            if job.client_token is not None:
+                del self._by_token[job.client_token]
             return self._jobs.pop(arn)
 
     def _get(self, arn: str) -> EnrichmentJob:
@@ -193,6 +207,14 @@ class JobStore:
     def _put(self, job: EnrichmentJob) -> EnrichmentJob:
         self._jobs[job.arn] = job
         return job
+
+
+def finished_result(file: SpooledTemporaryFile[bytes]) -> bytes | SpooledTemporaryFile[bytes]:
+    """Return what a job has written in the form in which the job keeps it: a short one without a file."""
+    if file.seek(0, io.SEEK_END) > KEPT_IN_MEMORY:
+        return file
+    with file:
+        return _content(file)
 
 
 def _content(result: SpooledTemporaryFile[bytes]) -> bytes:
