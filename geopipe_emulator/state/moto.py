@@ -4,8 +4,8 @@ A backend is saved in rows: one for each object in its dicts, such as a queue or
 refers to the others by their names, so that what was one object stays one object, and only rows that have changed are
 written. The contents of S3's objects are kept apart, once each.
 
-The rows are pickles. Only classes of moto and a few of the standard library are ever loaded from one; a backend with
-anything else is not saved, and the emulator says so.
+The rows are pickles. Only classes of moto, a few of the standard library and one of ours are ever loaded from one; a
+backend with anything else is not saved, and the emulator says so.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ _PLAIN = {
     "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
     "copyreg": {"_reconstructor"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "geopipe_emulator.services.logs.cold_events": {"ColdEvents"},
     "decimal": {"Decimal"},
     "ipaddress": {"IPv4Address", "IPv4Network", "IPv6Address", "IPv6Network"},
     "re": {"_compile"},

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+from geopipe_emulator.services.logs.cold_events import BLOCK_EVENTS
 from tests.support.emulator_endpoint import Emulator
 
 GROUP = "/aws/lambda/interleaved"
@@ -82,3 +83,50 @@ def test_the_tags_of_a_deleted_group_do_not_come_back(emulator: Emulator) -> Non
     logs.delete_log_group(logGroupName=group)
     logs.create_log_group(logGroupName=group)
     assert logs.list_tags_log_group(logGroupName=group)["tags"] == {}
+
+
+@pytest.fixture(scope="module")
+def long_stream(emulator: Emulator) -> tuple[str, list[str], int]:
+    """A stream with several blocks of events and a rest: its group, its lines, and the time of the first one."""
+    logs, group, count = emulator.client("logs"), f"/long/{uuid.uuid4().hex}", 3 * BLOCK_EVENTS + 7
+    begin = (int(time.time()) - count - 60) * SECOND
+    lines = [f"line {number} ä" for number in range(count)]
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    for first in range(0, count, 50):
+        events = [
+            {"timestamp": begin + number * SECOND, "message": lines[number]}
+            for number in range(first, min(first + 50, count))
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+    return group, lines, begin
+
+
+def test_all_events_of_a_long_stream_are_kept_in_order(
+    emulator: Emulator, long_stream: tuple[str, list[str], int]
+) -> None:
+    group, lines, begin = long_stream
+    logs = emulator.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, PaginationConfig={"PageSize": 60})
+    found = [event for page in pages for event in page["events"]]
+    assert [event["message"] for event in found] == lines
+    assert [event["timestamp"] for event in found] == [begin + number * SECOND for number in range(len(lines))]
+    assert len({event["eventId"] for event in found}) == len(lines)
+    read = logs.get_log_events(logGroupName=group, logStreamName="s", startFromHead=True)["events"]
+    assert [event["message"] for event in read] == lines
+    last = logs.get_log_events(logGroupName=group, logStreamName="s", limit=2)["events"]
+    assert [event["message"] for event in last] == lines[-2:]
+
+
+def test_a_long_stream_is_described_and_queried(emulator: Emulator, long_stream: tuple[str, list[str], int]) -> None:
+    group, lines, begin = long_stream
+    logs = emulator.client("logs")
+    (stream,) = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert stream["firstEventTimestamp"] == begin
+    assert stream["lastEventTimestamp"] == begin + (len(lines) - 1) * SECOND
+    assert stream["storedBytes"] == sum(map(len, lines))
+    query = logs.start_query(
+        logGroupName=group, startTime=begin // SECOND, endTime=int(time.time()), queryString="fields @message"
+    )
+    results = logs.get_query_results(queryId=query["queryId"])["results"]
+    assert sorted(field["value"] for row in results for field in row if field["field"] == "@message") == sorted(lines)

@@ -150,9 +150,9 @@ def _fill_rest(client: Client) -> dict[str, Any]:
     logs = client("logs")
     logs.create_log_group(logGroupName="kept-group", tags={"k": "v"})
     logs.create_log_stream(logGroupName="kept-group", logStreamName="s")
-    event = {"timestamp": 1_700_000_000_000, "message": "kept line"}
+    events = [{"timestamp": 1_700_000_000_000 + number, "message": f"kept line {number}"} for number in range(150)]
     logs.put_retention_policy(logGroupName="kept-group", retentionInDays=3653)
-    logs.put_log_events(logGroupName="kept-group", logStreamName="s", logEvents=[event])
+    logs.put_log_events(logGroupName="kept-group", logStreamName="s", logEvents=events)
     client("ssm").put_parameter(Name="/kept", Value="value", Type="String")
     job = client("sagemaker-geospatial").start_vector_enrichment_job(
         Name="kept-job",

@@ -15,6 +15,7 @@ from ...http.request import Response
 from ...protocol.error_response import render_error
 from ...protocol.errors import ServiceError
 from ...protocol.request_metadata import claimed_parameters
+from .cold_events import store_events_cold
 from .filter_pattern import InvalidPatternError, Matches, parse_pattern
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class LogsPatch:
     def handle(self, call: Call, forward: Forward) -> Response:
         if call.operation == "FilterLogEvents":
             return self._filter(call, forward)
+        if call.operation == "CreateLogStream":
+            return self._create_stream(call, forward)
         if call.operation == "DeleteLogGroup":
             return self._delete_group(call, forward)
         if call.operation in _ON_TAGS:
@@ -81,6 +84,25 @@ class LogsPatch:
             parameters["nextToken"] = token
         content |= {"events": events[:limit]} | ({"nextToken": token} if token else {})
         return response.with_content(json.dumps(content).encode())
+
+    def restore(self, account_id: str) -> None:
+        """Keep the events of restored streams in cold storage."""
+        from moto.logs.models import logs_backends
+
+        for backend in logs_backends[account_id].values():
+            for group in backend.groups.values():
+                for stream in group.streams.values():
+                    store_events_cold(stream)
+
+    def _create_stream(self, call: Call, forward: Forward) -> Response:
+        response = forward(call)
+        if response.status < 300:
+            parameters = claimed_parameters(call.request)
+            group = _backend(call).groups.get(parameters["logGroupName"])
+            # Another request may have deleted it.
+            if group is not None and (stream := group.streams.get(parameters["logStreamName"])):
+                store_events_cold(stream)
+        return response
 
     def _delete_group(self, call: Call, forward: Forward) -> Response:
         backend = _backend(call)
