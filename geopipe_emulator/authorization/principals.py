@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ..service import CallerIdentity, RequestContext, root_identity
@@ -43,12 +44,18 @@ def principals_of(context: RequestContext) -> frozenset[str]:
     return frozenset(names | ({session.arn, session.role_arn} if session else set()))
 
 
+@functools.lru_cache(maxsize=1000)
+def _one_of(identity: CallerIdentity) -> CallerIdentity:
+    """Return the same object for equal identities: each execution keeps one."""
+    return identity
+
+
 def identify(context: RequestContext) -> CallerIdentity:
     """The session, the IAM user whose access key it is, or the account's root for all other access keys."""
     session = find_role_session(context)
     if session is not None:
-        return CallerIdentity(session.arn, session.user_id)
+        return _one_of(CallerIdentity(session.arn, session.user_id))
     from moto.iam.models import iam_backends
 
     user = iam_backends[context.account_id][context.partition].get_user_from_access_key_id(context.access_key_id)
-    return root_identity(context) if user is None else CallerIdentity(user.arn, user.id)
+    return _one_of(root_identity(context) if user is None else CallerIdentity(user.arn, user.id))

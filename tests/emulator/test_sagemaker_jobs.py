@@ -27,6 +27,7 @@ from tests.support.pipelines import (
     refused,
     training,
 )
+from tests.support.wait import eventually
 
 Open = Callable[..., PipelinesWorld]
 
@@ -367,7 +368,7 @@ def test_a_stop_ends_the_wait_for_another_attempt(open_world: Open) -> None:
     world = open_world(t={"fail": "no"})
     policy = {"ExceptionType": ["SageMaker.CAPACITY_ERROR"], "IntervalSeconds": 43200, "MaxAttempts": 3}
     arn = world.run(training("t", RetryPolicies=[policy]))
-    world.wait(arn, lambda: "t" in world.steps(arn) and bool(world.steps(arn)["t"]["Metadata"]))
+    eventually(lambda: "t" in world.steps(arn) and bool(world.steps(arn)["t"]["Metadata"]))
     world.call("StopPipelineExecution", PipelineExecutionArn=arn)
     assert world.ended(arn)["PipelineExecutionStatus"] == "Stopped"
 

@@ -22,6 +22,7 @@ from geopipe_emulator.services.sagemaker.steps.base import StepType
 from geopipe_emulator.services.sagemaker.steps.function import LambdaStep
 from geopipe_emulator.settings import Settings
 from geopipe_emulator.step_answers import parse_step_answers
+from tests.support.wait import eventually
 
 ACCOUNT = "123456789012"
 CONTEXT = RequestContext(ACCOUNT, "us-west-2")
@@ -170,16 +171,11 @@ class PipelinesWorld:
 
     def ended(self, arn: str) -> dict[str, Any]:
         """The description of an execution once it is finished."""
-        self.wait(arn, lambda: self.service.store.execution(arn).finished)
+        eventually(lambda: self.service.store.execution(arn).finished)
         return self.call("DescribePipelineExecution", PipelineExecutionArn=arn)
 
-    def wait(self, arn: str, condition: Callable[[], bool]) -> None:
-        changed = self.service.store.execution(arn).changed
-        with changed:
-            assert changed.wait_for(condition, PATIENCE), "nothing happened"
-
     def wait_for_step(self, arn: str, name: str, status: str) -> None:
-        self.wait(arn, lambda: self.steps(arn).get(name, {}).get("StepStatus") == status)
+        eventually(lambda: self.steps(arn).get(name, {}).get("StepStatus") == status)
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
         listed = self.call(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ...cold_storage import ColdMapping, ColdValue
 from ...protocol.errors import ServiceError
 from ...service import CallerIdentity
 from .definition import Definition, StepDefinition
@@ -94,7 +95,10 @@ class StepRun:
 
 
 class PipelineExecution:
-    """`changed` is the lock. It is notified on every change, so that a thread can await a state."""
+    """`lock` is held during each change.
+
+    The runs and parameters of an execution that has ended are in cold storage.
+    """
 
     def __init__(
         self,
@@ -110,7 +114,7 @@ class PipelineExecution:
         report: Callable[[PipelineExecution, list[StepRun]], None] = lambda execution, runs: None,
     ) -> None:
         self.request = request
-        self.changed = threading.Condition()
+        self.lock = threading.RLock()
         self.created = self.modified = now()
         self.modified_by = request.caller
         self.display_name = display_name or f"execution-{int(self.created.timestamp() * 1000)}"
@@ -119,6 +123,7 @@ class PipelineExecution:
         self.status = "Executing"
         self.reason = ""
         self._runs: dict[str, StepRun] = {}
+        self._cold_runs: ColdValue | None = None
         # Names of steps in the order of their start, once per attempt.
         self._attempts: list[str] = []
         self._selected = selected
@@ -134,13 +139,26 @@ class PipelineExecution:
 
     def record(self) -> dict[str, Any]:
         """Return all that must survive the process."""
-        with self.changed:
-            runs = [
-                {name: value for name, value in vars(run).items() if name not in ("step", "activity")}
-                | {"step": run.step.name}
-                for run in self._runs.values()
-            ]
-            return {name: getattr(self, name) for name in _RECORDED} | {"runs": runs}
+        with self.lock:
+            return {name: getattr(self, name) for name in _RECORDED} | {"runs": self._run_records()}
+
+    def _run_records(self) -> list[dict[str, Any]]:
+        if self._cold_runs is not None:
+            records: list[dict[str, Any]] = self._cold_runs.read()
+            return records
+        return [
+            {name: value for name, value in vars(run).items() if name not in ("step", "activity")}
+            | {"step": run.step.name}
+            for run in self._runs.values()
+        ]
+
+    def _runs_of(self, records: Iterable[Mapping[str, Any]]) -> dict[str, StepRun]:
+        steps = {step.name: step for step in self.request.definition.steps}
+        return {record["step"]: StepRun(**{**record, "step": steps[record["step"]]}) for record in records}
+
+    def _known_runs(self) -> dict[str, StepRun]:
+        """Return the runs by the name of their step; copies if they are in cold storage."""
+        return self._runs if self._cold_runs is None else self._runs_of(self._cold_runs.read())
 
     @classmethod
     def from_record(
@@ -152,13 +170,18 @@ class PipelineExecution:
         execution = cls(record["request"], open_step, now)
         for name in _RECORDED:
             setattr(execution, name, record.get(name, getattr(execution, name)))
-        steps = {step.name: step for step in execution.request.definition.steps}
-        execution._runs = {run["step"]: StepRun(**{**run, "step": steps[run["step"]]}) for run in record["runs"]}
+        execution._runs = execution._runs_of(record["runs"])
+        execution._store_if_ended()
         return execution
+
+    def _store_if_ended(self) -> None:
+        if self.finished and self._cold_runs is None:
+            self._cold_runs, self._runs = ColdValue(self._run_records()), {}
+            self.request = replace(self.request, parameters=ColdMapping(self.request.parameters))
 
     def reopen(self) -> list[StepRun]:
         """Return the steps that ran when an earlier process ended, with new activities."""
-        with self.changed:
+        with self.lock:
             running = [run for run in self._runs.values() if run.is_running]
             for run in running:
                 run.activity = self._open_step(self, run, self._scope(run.started))
@@ -170,21 +193,23 @@ class PipelineExecution:
 
     def runs(self) -> list[StepRun]:
         """Return copies of the steps that have started, oldest first."""
-        with self.changed:
-            return sorted((replace(run) for run in self._runs.values()), key=lambda run: run.number)
+        with self.lock:
+            return sorted((replace(run) for run in self._known_runs().values()), key=lambda run: run.number)
 
     def scope_of(self, run: StepRun) -> ResolutionScope:
         """Return what the arguments of a step that has started refer to."""
-        with self.changed:
+        with self.lock:
             return self._scope(run.started)
 
     def advance(self) -> list[StepRun]:
         """Start what can start. The caller runs the activities of the returned steps."""
-        with self.changed:
+        with self.lock:
             return self._advance()
 
     def publish(self, run: StepRun, metadata: Mapping[str, Any]) -> None:
-        with self.changed:
+        with self.lock:
+            if not run.is_running:
+                return
             run.metadata = {**run.metadata, **metadata}
             if run.status == "Starting":
                 run.status = "Executing"
@@ -192,7 +217,7 @@ class PipelineExecution:
 
     def begin_attempt(self, run: StepRun) -> bool:
         """Count another attempt of a running step; return False if the execution is stopping."""
-        with self.changed:
+        with self.lock:
             if not run.is_running or self.status != "Executing":
                 return False
             run.attempt += 1
@@ -205,7 +230,7 @@ class PipelineExecution:
 
         It takes the run, not a name: the late result of an earlier attempt must not end the present one.
         """
-        with self.changed:
+        with self.lock:
             if not run.is_running:
                 return []
             final_status = "Succeeded" if result.succeeded else "Failed"
@@ -221,7 +246,7 @@ class PipelineExecution:
 
     def stop(self) -> list[StepRun]:
         """Begin the stop; return the running steps, whose activities must be stopped. A second call does nothing."""
-        with self.changed:
+        with self.lock:
             if self.status != "Executing":
                 return []
             self.status = "Stopping"
@@ -238,22 +263,24 @@ class PipelineExecution:
         AWS documents only that a Fail step is final. Here an unfinished execution is a conflict, since waiting helps;
         a succeeded one is invalid, since there is nothing to retry. Without its own limit, a retry keeps the old one.
         """
-        with self.changed:
+        with self.lock:
             if not self.finished:
                 raise ServiceError("ConflictException", f"{self._label()} is {self.status}; it cannot be retried now.")
             if self.status == "Succeeded":
                 raise ServiceError("ValidationException", f"{self._label()} has succeeded; it cannot be retried.")
-            if final := [run.step for run in self._runs.values() if run.step.type.is_final]:
+            runs = self._known_runs()
+            if final := [run.step for run in runs.values() if run.step.type.is_final]:
                 step = f"{final[0].type.name} step {final[0].name}"
                 raise ServiceError("ValidationException", f"{self._label()} ended with {step}; it cannot be retried.")
-            self._runs = {name: run for name, run in self._runs.items() if run.status == "Succeeded"}
+            self._runs = {name: run for name, run in runs.items() if run.status == "Succeeded"}
+            self._cold_runs = None
             self.status, self.reason = "Executing", ""
             self.max_parallel = max_parallel if max_parallel is not None else self.max_parallel
             return self._advance()
 
     def update(self, *, display_name: str | None, description: str | None, max_parallel: int | None) -> list[StepRun]:
         """Change what may change during a run. A higher limit of parallel steps takes effect immediately."""
-        with self.changed:
+        with self.lock:
             self.display_name = display_name if display_name is not None else self.display_name
             self.description = description if description is not None else self.description
             self.max_parallel = max_parallel if max_parallel is not None else self.max_parallel
@@ -261,7 +288,7 @@ class PipelineExecution:
 
     def note_modifier(self, caller: CallerIdentity) -> None:
         """Keep who made the last change that a person or a program asked for."""
-        with self.changed:
+        with self.lock:
             self.modified_by = caller
             self.on_change()
 
@@ -311,9 +338,10 @@ class PipelineExecution:
 
     def _scope(self, current: datetime) -> ResolutionScope:
         request = self.request
-        succeeded = {name: run for name, run in self._runs.items() if run.status == "Succeeded"}
+        runs = self._known_runs()
+        succeeded = {name: run for name, run in runs.items() if run.status == "Succeeded"}
         return ResolutionScope(
-            parameters=request.parameters,
+            parameters=dict(request.parameters.items()),
             execution={
                 "StartDateTime": iso(self.created),
                 "CurrentDateTime": iso(current),
@@ -324,7 +352,7 @@ class PipelineExecution:
             },
             outputs={name: run.outputs for name, run in succeeded.items()},
             output_types={step.name: step.outputs for step in request.definition.steps},
-            outcomes={name: run.outcome for name, run in self._runs.items() if run.outcome is not None},
+            outcomes={name: run.outcome for name, run in runs.items() if run.outcome is not None},
             properties={name: run.properties for name, run in succeeded.items()},
             property_files={name: run.property_files for name, run in succeeded.items()},
         )
@@ -335,9 +363,9 @@ class PipelineExecution:
     def _touch(self) -> None:
         self.modified = self._now()
         with self.together():
-            self.report(self, list(self._runs.values()))
+            self.report(self, list(self._known_runs().values()))
             self.on_change()
-        self.changed.notify_all()
+        self._store_if_ended()
 
 
 def iso(moment: datetime) -> str:

@@ -60,7 +60,7 @@ class ExecutionOperations:
     def describe(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         execution = self._find(request)
         aliases = list(aliases_of(self._store.pipeline(execution.request.pipeline_arn), execution))
-        with execution.changed:
+        with execution.lock:
             description = {
                 "PipelineArn": execution.request.pipeline_arn,
                 "PipelineExecutionArn": execution.request.arn,

@@ -6,6 +6,7 @@ It has one lock, which it never holds during a call to another service.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class ClientToken:
-    """The ClientRequestToken of one request, and the request itself."""
+    """The ClientRequestToken of one request, and a digest of the request itself."""
 
     operation: str
     region: str
@@ -68,7 +69,8 @@ class ClientToken:
     def of(cls, operation: str, region: str, request: Mapping[str, Any]) -> ClientToken:
         parameters = {key: value for key, value in request.items() if key != "ClientRequestToken"}
         text = json.dumps(parameters, sort_keys=True, default=str)
-        return cls(operation, region, request.get("ClientRequestToken", ""), text)
+        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return cls(operation, region, request.get("ClientRequestToken", ""), digest)
 
 
 class Store:
@@ -182,7 +184,7 @@ class Store:
         with self._lock:
             self.execution(execution.request.arn)
             if self._recall(token) is None:
-                with execution.changed, self._tables.together():
+                with execution.lock, self._tables.together():
                     work()
                     self._remember(token, execution.request.arn)
 

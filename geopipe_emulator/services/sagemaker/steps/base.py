@@ -24,7 +24,7 @@ OUTPUT_COUNT_LIMIT = 50
 SESSION = "SageMaker"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """How a step ended.
 

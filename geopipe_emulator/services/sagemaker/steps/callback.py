@@ -6,6 +6,7 @@ that was answered before gives ConflictException, unless the same ClientRequestT
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import secrets
@@ -38,7 +39,8 @@ class CallbackStep(StepType):
         self._tokens: RecordTable[str, _CallbackToken] = environment.tables.open(
             "callback token", _CallbackToken, _CallbackAnswer, StepResult
         )
-        self._waiting = {token: _CallbackActivity(known, self._keep) for token, known in self._tokens.items()}
+        # Those of tokens that are not answered, or whose step has not got the answer yet.
+        self._waiting: dict[str, _CallbackActivity] = {}
         self._lock = threading.Lock()
 
     def check(self, body: Mapping[str, Any], region: str) -> Iterator[str]:
@@ -49,18 +51,29 @@ class CallbackStep(StepType):
     def open(self, task: Task) -> Activity:
         with self._lock:
             token = _new_token()
-            while token in self._waiting:
+            while token in self._tokens:
                 token = _new_token()
-            self._tokens[token] = known = _CallbackToken(token, task.execution_arn, task.region)
-            self._waiting[token] = activity = _CallbackActivity(known, self._keep)
+            self._tokens[token] = _CallbackToken(token, task.execution_arn, task.region)
+            activity = self._activity(token)
+            assert activity is not None
         activity.open(task, self._connect(task))
         return activity
 
     def resume(self, task: Task, metadata: Mapping[str, Any]) -> Activity | None:
         with self._lock:
-            activity = self._waiting.get(metadata.get(self.name, {}).get("CallbackToken", ""))
+            activity = self._activity(metadata.get(self.name, {}).get("CallbackToken", ""))
         if activity is not None:
             activity.open(task, self._connect(task))
+        return activity
+
+    def _activity(self, token: str) -> _CallbackActivity | None:
+        """Return what waits for an answer to the token; for an answered one, what knows its answer."""
+        known = self._tokens.get(token)
+        if known is None or token in self._waiting:
+            return self._waiting.get(token)
+        activity = _CallbackActivity(known, self._keep, self._settle)
+        if known.answer is None:
+            self._waiting[token] = activity
         return activity
 
     def _connect(self, task: Task) -> Callable[[], Any]:
@@ -72,11 +85,19 @@ class CallbackStep(StepType):
             if known.token in self._tokens:
                 self._tokens[known.token] = known
 
+    def _settle(self, known: _CallbackToken) -> None:
+        """Keep less of a token whose step has ended. What the file says of it is as good."""
+        with self._lock:
+            self._waiting.pop(known.token, None)
+            if known.token in self._tokens:
+                self._tokens.load(known.token, known)
+
     def forget(self, execution_arn: str) -> None:
         with self._lock:
             forgotten = [t for t, known in self._tokens.items() if known.execution_arn == execution_arn]
             for token in forgotten:
-                del self._tokens[token], self._waiting[token]
+                del self._tokens[token]
+                self._waiting.pop(token, None)
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -103,22 +124,30 @@ class CallbackStep(StepType):
         activity = self._find(context.region, token)
         if activity is None:
             raise ServiceError("ResourceNotFound", f"Callback token {token} does not exist.")
-        activity.answer(_CallbackAnswer(result, request.get("ClientRequestToken", "")))
+        activity.answer(_CallbackAnswer.of(result, request.get("ClientRequestToken", "")))
         return {"PipelineExecutionArn": activity.execution_arn}
 
     def _find(self, region: str, token: str) -> _CallbackActivity | None:
         with self._lock:
-            activity = self._waiting.get(token)
+            activity = self._activity(token)
         return activity if activity is not None and activity.region == region else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _CallbackAnswer:
-    result: StepResult
+    """An answer; equal ones have the same digest. The result is needed until the step has got it."""
+
+    result: StepResult | None
     request_token: str = ""
+    digest: str = ""
+
+    @classmethod
+    def of(cls, result: StepResult, request_token: str = "") -> _CallbackAnswer:
+        text = json.dumps([result.succeeded, dict(result.outputs), result.reason, request_token], sort_keys=True)
+        return cls(result, request_token, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _CallbackToken:
     """One token: which of its messages were sent, and how it was answered."""
 
@@ -136,11 +165,17 @@ class _CallbackActivity:
     The token of an earlier process has no task before its step is resumed. Answers are taken from the first moment.
     """
 
-    def __init__(self, known: _CallbackToken, keep: Callable[[_CallbackToken], None]) -> None:
+    def __init__(
+        self,
+        known: _CallbackToken,
+        keep: Callable[[_CallbackToken], None],
+        settle: Callable[[_CallbackToken], None],
+    ) -> None:
         self.execution_arn = known.execution_arn
         self.region = known.region
         self._known = known
         self._keep = keep
+        self._settle = settle
         self._task: Task | None = None
         self._connect: Callable[[], Any] = lambda: None
         self._lock = threading.RLock()
@@ -161,7 +196,7 @@ class _CallbackActivity:
             task.publish({CallbackStep.name: {"CallbackToken": self._known.token, "SqsQueueUrl": url}})
         if answer is not None:
             # It came before the step was resumed, or just before the end of the earlier process.
-            task.finish(answer.result)
+            self._finish(task, answer)
             return
         try:
             if not was_sent:
@@ -169,7 +204,7 @@ class _CallbackActivity:
                 self._change(sent=True)
         except (ClientError, BotoCoreError) as error:
             reason = f"Client Error: Failed to send message to SQS queue {url}: {error}"
-            self._finish_once(_CallbackAnswer(StepResult.failure(reason)))
+            self._finish_once(_CallbackAnswer.of(StepResult.failure(reason)))
             return
         self._send_stopping()
 
@@ -186,7 +221,7 @@ class _CallbackActivity:
     def answer(self, answer: _CallbackAnswer) -> None:
         """Finish the step with the first answer, which may arrive before our own SendMessage has returned."""
         earlier = self._finish_once(answer)
-        if earlier is not None and (not answer.request_token or earlier != answer):
+        if earlier is not None and (not answer.request_token or earlier.digest != answer.digest):
             raise ServiceError("ConflictException", f"Callback token {self._known.token} has already been answered.")
 
     def _finish_once(self, answer: _CallbackAnswer) -> _CallbackAnswer | None:
@@ -198,8 +233,16 @@ class _CallbackActivity:
             # The token is known for as long as its execution is; nothing of the answered step has to be.
             self._task = None
         if earlier is None and task is not None:
-            task.finish(answer.result)
+            self._finish(task, answer)
         return earlier
+
+    def _finish(self, task: Task, answer: _CallbackAnswer) -> None:
+        """End the step. From then on, the answer is only compared with later ones."""
+        if answer.result is not None:
+            task.finish(answer.result)
+        with self._lock:
+            self._known = replace(self._known, answer=replace(answer, result=None))
+            self._settle(self._known)
 
     def _send_stopping(self) -> None:
         """Send the second message, once, if the execution stops and the first one was sent."""
