@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict, deque
+from array import array
+from collections import defaultdict
 from collections.abc import Callable
 
 from ..http.request import Response
@@ -19,14 +20,17 @@ class Arrivals:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._times: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=MOST_TIMES))
+        self._times: defaultdict[tuple[str, str], array[float]] = defaultdict(lambda: array("d"))
         self._lock = threading.Lock()
 
     def handle(self, call: Call, forward: Forward) -> Response:
         """Record the time and pass the call on."""
         if not call.is_internal:
             with self._lock:
-                self._times[call.service, call.operation].append(self._now())
+                times = self._times[call.service, call.operation]
+                times.append(self._now())
+                if len(times) > MOST_TIMES:
+                    del times[: MOST_TIMES // 2]
         return forward(call)
 
     def clear(self) -> None:

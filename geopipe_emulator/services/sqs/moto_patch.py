@@ -15,6 +15,7 @@ import heapq
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # Seconds added to each wait: a message is visible only after its time, not at it.
 _WAKE_MARGIN = 0.001
+# Messages of a queue that can be deleted again without an error: the last ones at least.
+DELETED_HANDLES = 500
 
 
 class _QueueGate:
@@ -42,6 +45,8 @@ class _QueueGate:
     def __init__(self, lock: threading.RLock) -> None:
         self._condition = threading.Condition(lock)
         self._moments: list[float] = []
+        # Receipt handles of the messages that were deleted last.
+        self.deleted: deque[str] = deque(maxlen=DELETED_HANDLES)
 
     def notify(self) -> None:
         self._condition.notify_all()
@@ -115,8 +120,7 @@ class SqsPatch:
                 if call.operation == "DeleteQueue" and response.status < 300:
                     self._deleted.note((call.context.region, name))
                 if call.operation in ("DeleteMessage", "DeleteMessageBatch"):
-                    entries = parameters.get("Entries", [parameters])
-                    self._forget_deliveries({entry.get("ReceiptHandle", "") for entry in entries})
+                    self._note_deleted(call, name, parameters)
                 self._gate(call.context.region, name).notify()
                 return response
         except InvalidAttributeError as error:
@@ -259,6 +263,18 @@ class SqsPatch:
         """Set the time itself, since moto counts whole seconds only."""
         message.visible_at = time.time() * 1000 + seconds * 1000
         gate.expect(self._clock() + seconds, self._clock())
+
+    def _note_deleted(self, call: Call, name: str, parameters: Parameters) -> None:
+        """Let moto forget the handles of messages that were deleted long ago: it notes all of them for good."""
+        handles = {entry.get("ReceiptHandle", "") for entry in parameters.get("Entries", [parameters])}
+        self._forget_deliveries(handles)
+        queue = _backend(call).queues.get(name)
+        if queue is None:
+            return
+        last = self._gate(call.context.region, name).deleted
+        last.extend(handle for handle in handles if handle in queue.deleted_messages)
+        if len(queue.deleted_messages) > 2 * DELETED_HANDLES:
+            queue.deleted_messages = set(last)
 
     def _forget_deliveries(self, handles: set[str]) -> None:
         self._deliveries = {id_: d for id_, d in self._deliveries.items() if d.receipt_handle not in handles}
