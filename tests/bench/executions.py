@@ -4,7 +4,7 @@
 
 geopipe sets the deployment up and runs it once. Then plain calls start the executions. Each has two Lambda steps and
 two callbacks. Prints executions per second, and memory, CPU time, threads and open files of the emulator after each
-quarter. What an account keeps (executions, log lines, objects of S3) stays in memory, as it must.
+quarter. What an account keeps (executions, log lines, objects of S3) is on disk, apart from a little of each.
 
 The exit code is 1 if an execution does not succeed, or if something grows from the first quarter to the last: memory by
 more than a tenth, threads or files by more than what one moment differs from another.
