@@ -39,6 +39,9 @@ use [another provider](../how-to/choose-a-provider.md). Copy one, change it, and
   be read in two ways is refused: `012`, `1.10`, `0x1F`, `1_000`, `1e3`, `no`, `~`, dates. Put it in quotes.
 - **All problems are reported together**, as `file:line:column: what is wrong; what would be valid`, with exit code 2
   and before any call. Unknown and repeated keys are problems too.
+- **A key that another job reads**, such as `job.workers` with a provider that does not work in parts, has no effect.
+  `validate`, `plan` and `run` warn about it, with its place and the job that reads it. It is no problem, since files
+  with `extends` or `deployments` share keys, and `--set` changes the provider for one command.
 - **Editors** complete and explain keys if the first line is
   `# yaml-language-server: $schema=PATH-TO/geopipe_runner/config/schema.json`.
   [`schema`](cli.md#schema) prints that file.
