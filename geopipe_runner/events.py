@@ -394,6 +394,10 @@ class DeploymentResult:
     exit_code: int = 0
 
 
+ResultColumn = Literal["changes", "execution", "rows"]
+"""What some commands fill of a `DeploymentResult`, and others cannot."""
+
+
 @dataclass(frozen=True)
 class SeveralFinished(
     Event, name="summary", fields=(many("deployments", DEPLOYMENT_RESULT), whole("exit_code", "the worst of all"))
@@ -405,6 +409,8 @@ class SeveralFinished(
 
     deployments: tuple[DeploymentResult, ...]
     exit_code: int
+    columns: tuple[ResultColumn, ...] = ("changes", "execution", "rows")
+    """Those that the command can fill. The others are left out of tables for people."""
 
 
 @dataclass(frozen=True)

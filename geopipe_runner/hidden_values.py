@@ -1,7 +1,8 @@
 """Values of the configuration that are not shown: secrets by their name, and what came from the environment.
 
 Such a value may be as short and common as `prod`, so it is not cut out of texts as credentials are (`aws.secrets`).
-A value that contains one is replaced as a whole, and only where values of the configuration are shown.
+A value that contains one is replaced as a whole, and only where values of the configuration are shown. Those that have
+the name of a secret too (`Config.named_secrets`) are also cut out of all other texts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SECRET_NAME = re.compile(
     r"secret|token|passw|credential|private|api_?key|access_?key|authori[sz]ation|(?<![a-z])auth(?![a-z])",
     re.IGNORECASE,
 )
-_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 
 _lock = threading.Lock()
 _values: set[str] = set()
@@ -53,6 +54,12 @@ def is_secret_value(value: Any) -> bool:
     if _PASSWORD_IN_URL.search(text):
         return True
     return any(text == part or (len(part) >= _SHORTEST_PART and part in text) for part in _values)
+
+
+def password_in_url(value: str) -> str:
+    """Returns the password of a URL that is the value or in it; "" if there is none."""
+    found = _PASSWORD_IN_URL.search(value)
+    return found[1] if found else ""
 
 
 def hide_secret(name: str, value: Any) -> Any:

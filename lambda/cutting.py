@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _QUOTE, _LINE_FEED, _RETURN = b'"', b"\n", b"\r"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BEFORE_A_CELL = (b",", b"\n", b"\r")
 # With fewer marks in a block, a loop over them is no slower.
 _FEW_MARKS = 8
@@ -128,8 +129,9 @@ def header_end(beginning: bytes, line_end: bytes) -> int:
     """
     cutter, position = RowCutter(line_end), 0
     for line in beginning.splitlines(keepends=True):
+        # A byte-order mark is no part of the first cell, whose quotation marks count.
+        cutter.feed(line if position else line.removeprefix(_BYTE_ORDER_MARK))
         position += len(line)
-        cutter.feed(line)
         if not cutter.is_quoted and line.strip(b"\r\n\xef\xbb\xbf"):
             return position
     raise ValueError("the input has no header line, or one that is far too long")

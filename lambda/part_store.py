@@ -3,14 +3,16 @@
     manifest.json               the parts and the settings: written once, before any work
     sent                        all parts are in the queue
     results/00000012-4211.csv   the rows of part 12 with their result columns: 4211 rows, written once
-    progress/00000012-900.csv   the results of the first 900 rows of a part that takes long
-    progress/00000012.json      how many rows are kept, and why the last attempt ended
+    progress/00000012-900.csv   the results of the first 900 rows of a part that takes long; of several, most rows count
+    progress/00000012.json      what the provider knows of that part, and why the last attempt ended
     given_up/00000012.json      how many rows were kept when the workers last gave a part up, and the ids of the dead
                                 letters that were answered by sending it again
     failed/00000012.json        why a part cannot be finished
     ended.json                  the job is over, or stopped; names the callback that was answered
 
-S3 is the only state, and every write can be repeated, so a function may be killed anywhere and run again.
+S3 is the only state, and every write can be repeated, so a function may be killed anywhere and run again. SQS can
+deliver a part to two workers at the same time. So how many rows are kept is in the names of the objects with the rows:
+a note can be written back in an older state, and an object with more rows stays.
 """
 
 import json
@@ -165,48 +167,53 @@ class PartStore:
     def delete_note(self, kind: Note, number: int) -> None:
         self.delete(_note_name(kind, number))
 
-    def save_rows(self, number: int, count: int, output: IO[bytes], note: Mapping[str, Any]) -> None:
-        """Keep the results of the first `count` rows of a part, then `note`, and then delete what was kept before.
+    def kept_rows(self, number: int) -> list[int]:
+        """Returns how many rows of a part are kept: the counts of all objects, of which the last one is the highest."""
+        keys = (key for key, _ in self._list(f"progress/{number:08}-"))
+        return sorted(int(key.rpartition("-")[2].removesuffix(".csv")) for key in keys)
 
-        In this order: a worker that is ended in between leaves a note and the rows that it counts on.
+    def save_rows(self, number: int, count: int, output: IO[bytes], note: Mapping[str, Any]) -> bool:
+        """Keep the results of the first `count` rows of a part and `note`, and delete what was kept before.
+
+        In this order: a worker that is ended in between leaves rows that can be used. Returns whether that was done;
+        False if at least as many rows are kept already.
         """
+        before = self.kept_rows(number)
+        if before and before[-1] >= count:
+            return False
         output.seek(0)
-        place = {"Bucket": self.bucket, "Key": self.prefix + _rows_name(number, count)}
-        self.s3.put_object(**place, Body=output)
+        self.s3.put_object(Bucket=self.bucket, Key=self.prefix + _rows_name(number, count), Body=output)
         self.write_note("progress", number, {**note, "rows": count})
-        if note.get("rows"):
-            self.delete(_rows_name(number, note["rows"]))
+        for older in before:
+            self.delete(_rows_name(number, older))
+        return True
 
     def load_rows(self, number: int, output: IO[bytes]) -> dict[str, Any]:
-        """Append what `save_rows` kept to a file. Returns the note, with `rows` if there are some."""
+        """Append the most rows that `save_rows` kept to a file. Returns the note, with `rows` if there are some."""
         note = self.read_note("progress", number) or {}
-        while note.get("rows"):
+        while counts := self.kept_rows(number):
+            place = {"Bucket": self.bucket, "Key": self.prefix + _rows_name(number, counts[-1])}
             try:
-                key = self.prefix + _rows_name(number, note["rows"])
-                body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+                body = self.s3.get_object(**place)["Body"]
             except AwsError as error:
                 if error_kind(error) is not ErrorKind.NOT_FOUND:
                     raise
-                # Another worker with the same part may have kept more rows since, or finished.
-                latest = self.read_note("progress", number) or {}
-                if latest.get("rows") == note["rows"]:
-                    self._invocation.log.warning("kept rows are missing, so the part begins again", part=number)
-                    latest = {"known": note.get("known", {})}
-                    self.write_note("progress", number, latest)
-                    self.delete_note("given_up", number)
-                note = latest
-                continue
+                continue  # another worker with the same part has kept more rows since, or finished
             for block in body.iter_chunks(_BLOCK_BYTES):
                 output.write(block)
-            break
+            return {**note, "rows": counts[-1]}
+        if note.pop("rows", 0) and self.read_note("progress", number) is not None:
+            self._invocation.log.warning("kept rows are missing, so the part begins again", part=number)
+            self.write_note("progress", number, note)
+            self.delete_note("given_up", number)
         return note
 
     def delete_progress(self, number: int) -> None:
-        """Delete what was kept of a part. The note goes first: it counts on the rows."""
+        """Delete what was kept of a part. The note goes first: no worker may miss the rows that it names."""
         for kind in ("progress", "given_up"):
             self.delete(_note_name(kind, number))
-        for key, _ in list(self._list(f"progress/{number:08}-")):
-            self.delete(key.removeprefix(self.prefix))
+        for count in self.kept_rows(number):
+            self.delete(_rows_name(number, count))
 
     def failed_parts(self) -> list[int]:
         return sorted(int(key[-13:-5]) for key, _ in self._list("failed/"))

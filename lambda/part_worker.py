@@ -114,12 +114,12 @@ class _Work:
         """Keep the rows so far, and the error for the case that no attempt is left. Logs it if that fails."""
         began = self.now()
         try:
-            note = {**(self._store.read_note("progress", self._number) or {}), "error": error}
-            if self._rows > note.get("rows", 0):
-                self._may_have_progress = True
-                self._store.save_rows(self._number, self._rows, self._output, {**note, "known": self.known})
-            else:
-                self._store.write_note("progress", self._number, note)
+            note = {"known": self.known, "error": error}
+            self._may_have_progress = self._may_have_progress or self._rows > 0
+            is_saved = self._rows > 0 and self._store.save_rows(self._number, self._rows, self._output, note)
+            if error and not is_saved:
+                earlier = self._store.read_note("progress", self._number) or {}
+                self._store.write_note("progress", self._number, {**earlier, "error": error})
         except AwsError as problem:
             self._invocation.log.warning("the progress could not be saved", error=str(problem))
         self._output.seek(0, os.SEEK_END)

@@ -271,10 +271,11 @@ def _mark(message_id: str, number: int, store: PartStore, invocation: Invocation
     handled = given_up.get("messages", [])
     if message_id in handled:
         return  # SQS may deliver a message twice, and this one has been answered by a new one
-    if progress.get("rows", 0) > given_up.get("rows", 0):
+    rows = max(store.kept_rows(number), default=0)
+    if rows > given_up.get("rows", 0):
         # In this order: a function that is ended in between sends the part twice, which changes nothing.
         _send([number], manifest, store, invocation)
-        store.write_note("given_up", number, {"rows": progress["rows"], "messages": [*handled, message_id]})
+        store.write_note("given_up", number, {"rows": rows, "messages": [*handled, message_id]})
         return
     error = progress.get("error") or "the worker was ended each time, for lack of memory or time"
     store.write_note("failed", number, {"error": error})

@@ -73,7 +73,7 @@ def _run_on_deployments(command: CommandModule, parsed: argparse.Namespace) -> i
     try:
         read_plan_argument(parsed)
         protect_from_plan(parsed)
-        selection = select(parsed, files=command.NEEDS == "files")
+        selection = select(parsed, files=command.NEEDS == "files", several=takes_several(command))
         is_set = selection.is_set and takes_several(command)
         selected = selection.deployments[0] if is_set else choose_one(selection, parsed.command)
     except GeopipeError as error:

@@ -122,8 +122,10 @@ class SeveralDeployments:
             code = self._run_all(jobs, shared)
         results = tuple(job.result for job in jobs)
         code = worst_exit_code([code, *(result.exit_code for result in results)])
+        is_dry_run = getattr(self._parsed, "dry_run", False)
+        columns = tuple(column for column in self._command.COLUMNS if column == "changes" or not is_dry_run)
         with suppress(OutputClosed):
-            self._report.emit(SeveralFinished(results, code))
+            self._report.emit(SeveralFinished(results, code, columns))
         return code
 
     # Before anything is done

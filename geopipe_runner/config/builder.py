@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from ..hidden_values import is_secret_name, password_in_url
 from . import model
 from .aws_rules import role_name
 from .document import Document, KeyPath
@@ -20,6 +21,7 @@ def build(values: Values, path: Path, document: Document) -> model.Config:
     """Returns the configuration that `document`, read from `path`, says."""
     fields = _fields(model.Config, values, ())
     config = model.Config(path=path, document=document, secrets=_secrets(document), **fields)
+    config = dataclasses.replace(config, named_secrets=_named_secrets(document, config.secrets - config.shown_names))
     return _with_stand_ins(config) if config.target == "local" else config
 
 
@@ -46,8 +48,20 @@ def _secrets(document: Document) -> frozenset[str]:
         for part in path:
             value = value[part]
         is_free = path[0] == "tags" or in_short_form(path).startswith(_FREE_VALUES)
-        (hidden if is_free else shown).update(variables, [value] if isinstance(value, str) else ())
+        (hidden if is_free else shown).update(variables.values(), [value] if isinstance(value, str) else ())
     return frozenset(hidden - shown)
+
+
+def _named_secrets(document: Document, secrets: frozenset[str]) -> frozenset[str]:
+    """Returns the values from the environment whose variable or key has the name of a secret, and passwords in URLs."""
+    found: set[str] = set()
+    for path, variables in document.environment.items():
+        is_secret = is_secret_name(str(path[-1]))
+        for name, value in variables.items():
+            password = password_in_url(value)
+            if password or is_secret or is_secret_name(name):
+                found.update({value, password} if value in secrets else ())
+    return frozenset(found - {""})
 
 
 def _fields(section: Any, values: Values, path: KeyPath) -> dict[str, Any]:

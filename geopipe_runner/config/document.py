@@ -6,6 +6,7 @@ It only keeps data; reading is for `source.py` and `parser.py`, judging is for `
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -81,7 +82,7 @@ class Document:
 
     Attributes:
         unknown: paths whose value could not be determined, which has been reported already.
-        environment: by path, the values of environment variables that are part of the value.
+        environment: by path, the names and values of environment variables that are part of the value.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Document:
     spans: dict[KeyPath, Span] = field(default_factory=dict)
     unknown: set[KeyPath] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
-    environment: dict[KeyPath, frozenset[str]] = field(default_factory=dict)
+    environment: dict[KeyPath, Mapping[str, str]] = field(default_factory=dict)
     parts: list[TextPart] = field(default_factory=list)
 
     @cached_property

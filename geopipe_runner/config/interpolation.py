@@ -64,7 +64,7 @@ class Interpolation:
     def _text(self, text: str, path: KeyPath) -> str:
         if "${" not in text:
             return text
-        reading = _Text(text, path, set(), set())
+        reading = _Text(text, path, set(), {})
         parts: list[str] = []
         end = 0
         for match in _REFERENCE.finditer(text):
@@ -76,7 +76,7 @@ class Interpolation:
                 raise self._document.fatal(self._document.spans[path].start, what, "refer to shorter values")
         self.depends[path] = frozenset(reading.variables)
         if reading.environment:
-            self._document.environment[path] = frozenset(reading.environment)
+            self._document.environment[path] = reading.environment
         return "".join(parts) + text[end:]
 
     def _replacement(self, match: re.Match[str], reading: _Text) -> str:
@@ -107,7 +107,7 @@ class Interpolation:
             valid = f"set it, or write ${{env:{name}:-default}}"
             return self._missing(match, reading, f"environment variable {name} is not set", valid)
         if value:
-            reading.environment.add(value)
+            reading.environment[name] = value
         return value
 
     def _from_variable(self, match: re.Match[str], reading: _Text) -> str:
@@ -176,4 +176,4 @@ class _Text:
     text: str
     path: KeyPath
     variables: set[KeyPath]
-    environment: set[str]
+    environment: dict[str, str]

@@ -1314,6 +1314,8 @@ class Config:
     document: Document = field(repr=False, compare=False)
     # Values that came from environment variables, which no plan may show.
     secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    # Those of them that have the name of a secret, which no text may show, such as a line that a function logs.
+    named_secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     # The name of its entry in `deployments`, if the file has several.
     entry: str = ""
 

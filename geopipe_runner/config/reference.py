@@ -35,10 +35,19 @@ use [another provider](../how-to/choose-a-provider.md). Copy one, change it, and
   `function.environment`, `function.policy_statements`, `pipeline.policy_statements`, `pipeline.parameters`,
   `pipeline.description` or `assume_role.external_id`. A plan only shows that they differ. Names of resources are always
   shown.
+- **Secrets from the environment** are also cut out of everything else that is printed or saved in a report, such as
+  lines that a function logs: values whose key or variable has the name of a secret (`DB_PASSWORD`, `API_TOKEN`), and
+  URLs with a password. Of less than 8 characters, a value is cut out only where it stands alone, and only if it has
+  letters and digits, or a sign such as `!`: `hunter2` is, while `hunter` and `1234` are not. Less than 4 characters
+  never are. Other values from the environment, and secrets that are written into the file, are hidden only where the
+  configuration is shown. Results and other files of your function are saved as they are.
 - **Spelling.** In `pipeline.parameters` and in conditions of statements, a value that YAML would change or that could
   be read in two ways is refused: `012`, `1.10`, `0x1F`, `1_000`, `1e3`, `no`, `~`, dates. Put it in quotes.
 - **All problems are reported together**, as `file:line:column: what is wrong; what would be valid`, with exit code 2
   and before any call. Unknown and repeated keys are problems too.
+- **A key that another job reads**, such as `job.workers` with a provider that does not work in parts, has no effect.
+  `validate`, `plan` and `run` warn about it, with its place and the job that reads it. It is no problem, since files
+  with `extends` or `deployments` share keys, and `--set` changes the provider for one command.
 - **Editors** complete and explain keys if the first line is
   `# yaml-language-server: $schema=PATH-TO/geopipe_runner/config/schema.json`.
   [`schema`](cli.md#schema) prints that file.

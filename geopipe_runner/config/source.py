@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from .document import Document, unreadable
+from .messages import nearest, quote, shortened
 
+YAML_SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 1_000_000
 STARTING_POINT = "config/local.yaml shows what belongs in it"
 
@@ -27,9 +29,9 @@ def _read_bytes(path: Path, name: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise unreadable(name, "there is no such file", _files_in(path.parent)) from None
+        raise unreadable(name, "there is no such file", what_to_name(path.parent, path.name)) from None
     except IsADirectoryError:
-        raise unreadable(name, "this is a folder, not a file", _files_in(path)) from None
+        raise unreadable(name, "this is a folder, not a file", what_to_name(path)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise unreadable(name, f"the file cannot be read: {reason}", "give a YAML file that you may read") from None
@@ -38,15 +40,23 @@ def _read_bytes(path: Path, name: str) -> bytes:
     return data
 
 
-def _files_in(folder: Path) -> str:
-    """Returns what is there instead, since most missing files are typing errors."""
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))
-    except OSError:
-        names = []
+def what_to_name(folder: Path, missing: str = "") -> str:
+    """Returns the YAML files of a folder as advice. One that is like the `missing` name comes first."""
+    names = yaml_files_in(folder)
     if not names:
         return "give the path of a YAML file, such as config/local.yaml"
-    return f"YAML files in {folder}: {', '.join(names[:10])}"
+    by_stem = {Path(name).stem: name for name in names}  # all endings are alike
+    near = nearest(Path(missing).stem, by_stem) if len(names) > 1 else None
+    guess = f"did you mean {quote(by_stem[near])}? " if near else ""
+    return f"{guess}YAML files in {folder}: {shortened(names)}"
+
+
+def yaml_files_in(folder: Path) -> list[str]:
+    """Returns the names of the YAML files in a folder, in order; none if it cannot be read."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.suffix in YAML_SUFFIXES)
+    except OSError:
+        return []
 
 
 def _decode(data: bytes, name: str) -> str:

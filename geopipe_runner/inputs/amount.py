@@ -5,6 +5,7 @@ The file is UTF-8 with commas. Whole parts are sampled where it has more than `S
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from .columns import Columns
 
 SAMPLED_ABOVE = 1_000_000
 _BLOCK = 1 << 20
+_LINE_ENDS = (b"\n", b"\r")
 _LARGEST_FIELD = 2**31 - 1
 
 
@@ -31,7 +33,7 @@ class Amount:
 
 
 def measure(path: Path) -> Amount:
-    """Count the rows of a CSV file as Python's csv module reads them, with its empty lines.
+    """Count the rows of a CSV file as the job does (`lambda/part_rows.py`): a line with nothing in it is no row.
 
     A quotation mark counts at the beginning of a cell only, unlike that of `5" pipe`. Line breaks in quotes end no row.
     """
@@ -40,13 +42,18 @@ def measure(path: Path) -> Amount:
 
 def _measure_without_quotes(path: Path) -> Amount | None:
     """Count the lines, which takes a tenth of the time. Returns None if the file has a quotation mark."""
-    line_feeds, size, last = 0, 0, b""
+    lines, size, before = 0, 0, b"\n"
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             if b'"' in block:
                 return None
-            line_feeds, size, last = line_feeds + block.count(b"\n"), size + len(block), block[-1:]
-    lines = line_feeds + (size > 0 and last != b"\n")
+            size += len(block)
+            text = block.removeprefix(codecs.BOM_UTF8) if size == len(block) else block
+            found = text.splitlines()
+            lines += len(found) - found.count(b"")
+            if not (text.startswith(_LINE_ENDS) or before in _LINE_ENDS):
+                lines -= 1  # this block continues the last line of the one before
+            before = block[-1:]
     return Amount(max(0, lines - 1), size)  # but the header
 
 
@@ -56,8 +63,8 @@ def _measure_by_row(path: Path) -> Amount:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         # The line after the end is a row, or belongs to one that is not closed.
         reader = csv.reader(chain(file, ["end"]))
-        for _ in reader:
-            rows, begin, end = rows + 1, end + 1, reader.line_num
+        for row in reader:
+            rows, begin, end = rows + bool(row), end + 1, reader.line_num
     is_open = begin < end
     rows -= 1 if is_open else 2  # the header, and the line after the end
     return Amount(max(0, rows), path.stat().st_size, begin if is_open else None)
@@ -73,7 +80,7 @@ def count_requests(path: Path, columns: Columns, rows: int, rows_per_part: int) 
     requests = measured = 0
     csv.field_size_limit(_LARGEST_FIELD)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
+        reader = filter(None, csv.reader(file))  # a line with nothing in it is no row
         header = [name.strip() for name in next(reader, [])]
         places = [header.index(name.strip()) for name in columns.names]
         for number in range(parts):

@@ -25,6 +25,7 @@ class AmazonLocation(PartsJob):
 
     name = "reverse_geocoding"
     provider = "amazon_location"
+    keys = PartsJob.keys | {"max_requests_per_second", "price_per_1000", "confirm_above_requests"}
     rights = JobRights(
         in_parts=True,
         grants=(Grant(("geo-places:ReverseGeocode",), "arn:{partition}:geo-places:{region}::provider/default"),),

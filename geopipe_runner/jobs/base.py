@@ -86,6 +86,8 @@ class JobKind(ABC):
     """The value of `job.kind`."""
     provider: ClassVar[str] = ""
     """The value of `job.provider`; "" for a kind that has no choice of providers."""
+    keys: ClassVar[frozenset[str]] = frozenset()
+    """The keys of the section `job` that only some kinds read, this one among them. For others, a key is a warning."""
     results: ClassVar[ResultFormat]
     welcome: ClassVar[str] = ""
     """What a run of it says at its beginning, below the heading."""

@@ -18,6 +18,7 @@ class MapMatching(VectorEnrichmentJob):
     """The other job of vector enrichment. Its result is three files; the waypoints are the table and the map."""
 
     name = "map_matching"
+    keys = frozenset({"id_column", "timestamp_column"})
     results = ResultFormat(
         re.compile(r"/(links\.geojson|waypoints\.geojson|mapmatch_output\.json)$"),
         status_column="",

@@ -16,6 +16,7 @@ class MapRows(PartsJob):
     """The user's `transform(rows)`, which adds columns to each row."""
 
     name = "map_rows"
+    keys = PartsJob.keys | {"transform", "columns"}
     results = ResultFormat(re.compile(r"/results_\d+\.csv$"), status_column="", valid="")
     welcome = """This workflow will guide you through setting up and executing an Amazon SageMaker
 pipeline. The pipeline uses AWS Lambda functions and Amazon SQS queues, and runs a function

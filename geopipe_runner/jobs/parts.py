@@ -42,6 +42,7 @@ class PartsJob(JobKind):
         text_columns=frozenset({"reverse_geo.postal_code"}),
     )
 
+    keys = frozenset({"workers", "worker_timeout", "worker_memory", "part_size_mb"})
     has_job = True
     rights = JobRights(in_parts=True)
     permissions = ("s3:GetObject", "s3:ListBucket")

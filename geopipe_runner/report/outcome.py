@@ -125,6 +125,11 @@ class OutcomeWatch(EventHandler):
                 self.result = replace(self.result, rows=event.results.rows)
                 self._enter("saving results")
 
+            case events.CleanupPlanned() if self.result.changes is None:
+                # With --dry-run, nothing follows. What has been done already says more than what is planned.
+                self._count(Counter({Action.DELETE: len(event.plan.having(Action.DELETE))}))
+                self._enter("planned", f": {describe_changes(self.result.changes)}")
+
             case events.CleanupBegins():
                 self._enter("cleaning up")
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +28,7 @@ from ..events import Report
 from ..inputs.prepare import PreparedInput
 from ..jobs.registry import job_of
 from ..pipeline import execution_input
+from .unread_keys import unread_keys
 
 if TYPE_CHECKING:
     from ..aws.artifact import Package
@@ -85,13 +86,17 @@ class Session:
     def check(self) -> tuple[dict[str, Any], PreparedInput]:
         """Check everything that needs no call, and return the pipeline's definition and the input.
 
+        The notes of the input begin with warnings about keys of the configuration that have no effect.
+
         Raises:
             TemplateError: the template does not render to a definition.
             ConfigError: the parameters do not fit the definition, or the job cannot use the input.
         """
         deployment = self.deployment()
         definition = execution_input.check(deployment)
-        return definition, job_of(self.config.job).prepare_input(deployment)
+        prepared = job_of(self.config.job).prepare_input(deployment)
+        warnings = tuple(f"Warning: {problem}" for problem in sorted(unread_keys(self.config)))
+        return definition, replace(prepared, notes=(*warnings, *prepared.notes))
 
     @property
     def welcome(self) -> str:

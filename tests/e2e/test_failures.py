@@ -47,6 +47,38 @@ def test_broken_handler_fails_the_run_and_leaves_nothing(
     assert standing.inventory() == {}
 
 
+_LOGS_SECRETS = """
+import os
+
+def lambda_handler(event, context):
+    print("with", os.environ["DB_PASSWORD"], "on", os.environ["STAGE"], "as", os.environ["WHO"])
+    raise RuntimeError(f"not as geo:{os.environ['DB_PASSWORD']}@db, nor with '{os.environ['WHO']}'")
+"""
+
+
+def test_no_secret_that_a_function_logs_is_printed_or_saved(workplace: Workplace, standing: Standing) -> None:
+    function = {
+        **_handler(workplace, _LOGS_SECRETS),
+        "environment": {"DB_PASSWORD": "${env:PW}", "WHO": "${env:API_TOKEN}", "STAGE": "${env:STAGE}"},
+    }
+    config = workplace.config(endpoint=standing.url, function=function)
+    env = {"PW": "hunter2", "API_TOKEN": "correct/horse-battery", "STAGE": "blue-stage"}
+    summary = workplace.folder / "summary.md"
+    env["GITHUB_STEP_SUMMARY"] = str(summary)
+    done = workplace.geopipe(config, "--non-interactive", "--cleanup=none", "--output-dir", "out", env=env)
+    logs = workplace.geopipe("logs", config, env=env)
+    events = workplace.geopipe("status", config, "--output", "json", env=env)
+    assert done.returncode == 3
+    saved = [path for path in (workplace.folder / "out").rglob("*") if path.is_file()]
+    assert {path.name for path in saved} >= {"run.json", "report.html", "report.md"}
+    shown = [done.stdout, done.stderr, logs.stdout, events.stdout, *(path.read_text() for path in (summary, *saved))]
+    assert not any("hunter2" in text or "horse" in text for text in shown)
+    for text in (done.stderr, logs.stdout, events.stdout):
+        assert "with (hidden) on blue-stage as (hidden)" in text  # a stage is no secret
+    assert "not as geo:(hidden)@db, nor with '(hidden)'" in done.stderr
+    workplace.geopipe("cleanup", config, "--cleanup=all", "--non-interactive", env=env)
+
+
 @pytest.mark.parametrize(("policy", "advised"), [("all", False), ("none", True)])
 def test_retry_is_advised_only_where_the_execution_remains(
     workplace: Workplace, standing: Standing, policy: str, advised: bool

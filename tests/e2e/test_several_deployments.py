@@ -56,6 +56,13 @@ def rows_of(output: str) -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in table.splitlines()[1:] if line.strip()}
 
 
+def columns_of(output: str) -> list[str]:
+    """Returns the headings of the table at the end that not every command has."""
+    heading = output.rpartition("\ndeployment ")[2].partition("\n")[0].split()
+    assert [*heading[:2], *heading[-3:]] == ["account", "region", "time", "exit", "code"]
+    return heading[2:-3]
+
+
 def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Standing) -> None:
     deployments = {
         "good-one": {},
@@ -80,6 +87,7 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
     assert done.returncode == 1
     assert rows["good-two"][:5] == ["123456789012", "eu-west-1", "+19", "Succeeded", "200"]
     assert rows["unclear"][:2] == ["-", "-"]
+    assert columns_of(done.stdout) == ["changes", "execution", "rows"]
     assert "not-ours: Error: Nothing was done, because these do not belong to this deployment" in done.stderr
     assert f"{fleet}:" in done.stderr and "\nunclear: " not in done.stderr  # as editors recognize it
     out = workplace.folder / "out"
@@ -94,7 +102,16 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
     assert same.returncode == 0, same.stderr
     assert "== good-one in account 123456789012, us-west-2" in same.stdout
     assert {row[2] for row in rows_of(same.stdout).values()} == {"none"}
+    assert columns_of(same.stdout) == ["changes"]
+    only_planned = workplace.geopipe("run", fleet, *two, "--dry-run", "--non-interactive")
+    assert columns_of(only_planned.stdout) == ["changes"]
+    valid = workplace.geopipe("validate", fleet, *two)
+    assert columns_of(valid.stdout) == []
+    assert rows_of(valid.stdout)["good-one"][:2] == ["123456789012", "us-west-2"]
 
+    shown_status = workplace.geopipe("status", fleet, *two).stdout
+    assert columns_of(shown_status) == ["execution"]
+    assert {row[2] for row in rows_of(shown_status).values()} == {"Succeeded"}
     status = workplace.geopipe("status", fleet, *two, "--output", "json")
     events = [json.loads(line) for line in status.stdout.splitlines()]
     shown = {event["deployment"]: event for event in events if event["event"] == "execution"}
@@ -105,6 +122,9 @@ def test_a_failure_stops_no_other_deployment(workplace: Workplace, emulator: Sta
     *_, summary, finished = events
     assert [result["execution"] for result in summary["deployments"]] == ["Succeeded", "Succeeded"]
     assert (summary["event"], finished) == ("summary", {"time": finished["time"], "event": "finished", "exit_code": 0})
+
+    would_go = workplace.geopipe("cleanup", fleet, *two, "--cleanup=all", "--non-interactive", "--dry-run")
+    assert {row[2] for row in rows_of(would_go.stdout).values()} == {"-19"}
 
     # The name of a protected one needs no names of the others.
     deployments["good-one"]["protect"] = True
@@ -125,6 +145,7 @@ def test_doctor_and_open_take_several(workplace: Workplace, emulator: Standing) 
         "silent": "1",
     }
     assert (examined.returncode, examined.stderr) == (1, "")
+    assert columns_of(examined.stdout) == []
     blocks = {block.split()[0]: block for block in examined.stdout.split("== ")[1:]}
     assert "ok       account      123456789012 in eu-west-1" in blocks["seen-two"]
     assert "problem  endpoint     Nothing listens" in blocks["silent"]

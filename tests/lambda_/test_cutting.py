@@ -119,6 +119,8 @@ def test_a_quotation_mark_at_the_very_end_closes_the_cell() -> None:
         (b"\xef\xbb\xbfname,x\r\na,1", 11),
         (b"\n\r\nname,x\na", 10),
         (b'"na\nme",x\na,1', 10),
+        (b'\xef\xbb\xbf"na\nme",x\na,1', 13),
+        (b'\n\xef\xbb\xbf"name",x\na,1', 13),
         (b"name,x", 6),
     ],
 )

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -421,6 +421,10 @@ def kept_rows(cloud: Cloud) -> list[str]:
     return [f"output/run-1/{name}" for name in cloud.names() if "/progress/" in name and name.endswith(".csv")]
 
 
+def kept_counts(cloud: Cloud) -> list[int]:
+    return [int(key.rpartition("-")[2].removesuffix(".csv")) for key in kept_rows(cloud)]
+
+
 def doubled_numbers(cloud: Cloud) -> list[list[str]]:
     cloud.export()
     return [row[::2] for row in table(cloud.result())[1:]]
@@ -517,24 +521,80 @@ def test_a_part_whose_kept_rows_are_missing_begins_again(half_done: Cloud) -> No
 
 
 @pytest.mark.usefixtures("doubled")
+@pytest.mark.parametrize("first", ["fails", "has no time"])
+@pytest.mark.parametrize("moment", range(9))
+def test_another_worker_with_the_same_part_loses_no_rows_at_any_moment(
+    half_done: Cloud, monkeypatch: pytest.MonkeyPatch, first: str, moment: int
+) -> None:
+    """SQS delivers a part twice. Before one of the calls of the first worker, the other one keeps two rows more.
+
+    The last of these calls is the one that keeps a row, or notes the error.
+    """
+    cloud, good = half_done, map_rows.process
+    (kept,) = kept_counts(cloud)
+    rows_of: dict[str, list[int]] = {"first": [], "other": [], "last": []}
+    worker, again = "first", []
+
+    def process(rows: Any, work: Any) -> Any:
+        rows_of[worker].extend(int(row["n"]) for row in rows)
+        if worker == "other" and len(rows_of["other"]) == 3:
+            raise ArithmeticError("the other worker ends")
+        if worker == "first" and first == "fails":
+            raise ArithmeticError("the first worker fails")
+        if worker == "first":
+            cloud.left = 1.0
+        return good(rows, work)
+
+    def work_as_other() -> None:
+        nonlocal worker
+        worker, left = "other", cloud.left
+        cloud.left = 900.0
+        again.extend(part_worker.handle({"Records": [part_event(0)]}, undisturbed)["batchItemFailures"])
+        worker, cloud.left = "first", left
+
+    monkeypatch.setattr(map_rows, "process", process)
+    undisturbed = cloud.invocation
+    disturbed = DisturbedS3(cloud, moment, work_as_other)
+    is_done = cloud.work_on([part_event(0)]) == [[]]
+    assert is_done == (first == "has no time" and rows_of["first"] == [5])  # where it began after the other one
+    assert disturbed.calls > moment
+    assert again == [{"itemIdentifier": "m"}]
+    worker, cloud.invocation, cloud.left = "last", undisturbed, 900.0
+    cloud.log.clear()
+    assert cloud.work_on([part_event(0, received=2)]) == [[]]
+    assert "begins again" not in json.dumps(cloud.log)
+    assert rows_of["last"] == ([] if is_done else [*range(kept + 2, 6)])
+    assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
+    assert not any("/progress/" in name for name in cloud.names())
+
+
+@pytest.mark.usefixtures("doubled")
 def test_rows_that_another_worker_has_replaced_meanwhile_are_read(
     half_done: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud = half_done
+    """The other worker deletes what this one has listed."""
+    cloud, listed = half_done, PartStore.kept_rows
     (kept,) = kept_rows(cloud)
-    store, read = PartStore(MANIFEST, cloud.invocation), PartStore.read_note
-    old = store.read_note("progress", 0)
-    assert old is not None
-    count = old["rows"] + 1
-    rows = cloud.s3.get_object(Bucket="data", Key=kept)["Body"].read() + f"{count - 1},text,{2 * count - 2}\n".encode()
-    cloud.s3.put_object(Bucket="data", Key=kept.replace(f"-{old['rows']}.csv", f"-{count}.csv"), Body=rows)
+    (count,) = kept_counts(cloud)
+    more = cloud.s3.get_object(Bucket="data", Key=kept)["Body"].read() + f"{count},text,{2 * count}\n".encode()
+    cloud.s3.put_object(Bucket="data", Key=kept.replace(f"-{count}.csv", f"-{count + 1}.csv"), Body=more)
     cloud.s3.delete_object(Bucket="data", Key=kept)
-    store.write_note("progress", 0, {**old, "rows": count})
-    notes = iter([old])
-    monkeypatch.setattr(PartStore, "read_note", lambda *arguments: next(notes, None) or read(*arguments))
-    assert cloud.work_on([part_event(0)]) == [[]]
+    counts = iter([[count]])
+    monkeypatch.setattr(PartStore, "kept_rows", lambda *arguments: next(counts, None) or listed(*arguments))
+    assert cloud.work_on([part_event(0, received=2)]) == [[]]
+    assert next(counts, None) is None
     assert "begins again" not in json.dumps(cloud.log)
     assert doubled_numbers(cloud) == [[str(n), str(2 * n)] for n in range(6)]
+
+
+@pytest.mark.usefixtures("doubled")
+def test_rows_whose_worker_was_ended_before_it_wrote_the_note_are_used(half_done: Cloud) -> None:
+    half_done.s3.delete_object(Bucket="data", Key="output/run-1/parts/progress/00000000.json")
+    (count,) = kept_counts(half_done)
+    assert half_done.work_on([part_event(0, received=2)]) == [[]]
+    assert count > 0
+    assert doubled_numbers(half_done) == [[str(n), str(2 * n)] for n in range(6)]
+    assert kept_rows(half_done) == []
 
 
 def test_a_refusal_by_the_provider_fails_the_part_immediately(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -746,6 +806,27 @@ class UnreliableS3:
             return response
 
         return getattr(self._real, name) if name in ("get_paginator", "meta") else call
+
+
+class DisturbedS3:
+    """S3 as one worker sees it: before call number `moment`, counted from 0, `other` happens."""
+
+    def __init__(self, cloud: Cloud, moment: int, other: Callable[[], None]) -> None:
+        self._real, self._moment, self._other = cloud.s3, moment, other
+        self.calls = 0
+        real = cloud.invocation.clients
+
+        def clients(service: str, region: str, seconds: int) -> Any:
+            return self if service == "s3" else real(service, region, seconds)
+
+        cloud.invocation = replace(cloud.invocation, clients=clients)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "meta":
+            self.calls += 1
+            if self.calls == self._moment + 1:
+                self._other()
+        return getattr(self._real, name)
 
 
 class BrokenBody:

@@ -73,6 +73,16 @@ def test_missing_file_names_similar_files(tmp_path: Path) -> None:
     assert problem_of(tmp_path / "locl.yaml") == f"1:1: there is no such file; YAML files in {tmp_path}: local.yaml"
 
 
+def test_missing_file_guesses_which_of_several_was_meant(tmp_path: Path) -> None:
+    for name in ("local.yaml", "gazetteer.yml"):
+        (tmp_path / name).write_bytes(SOUND)
+    both = f"YAML files in {tmp_path}: gazetteer.yml, local.yaml"
+    for written, meant in (("locl.yaml", "local.yaml"), ("local", "local.yaml"), ("gazeteer.yaml", "gazetteer.yml")):
+        expected = f'1:1: there is no such file; did you mean "{meant}"? {both}'
+        assert problem_of(tmp_path / written) == expected
+    assert problem_of(tmp_path / "x.yaml") == f"1:1: there is no such file; {both}"
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     assert problem_of(tmp_path / "no" / "x.yaml").startswith("1:1: there is no such file; give the path of a YAML file")
 

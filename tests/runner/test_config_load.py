@@ -246,6 +246,38 @@ def test_values_from_the_environment_are_known_as_such(tmp_path: Path) -> None:
     assert "secrets" not in repr(config)
 
 
+def test_values_with_the_name_of_a_secret_are_known_as_such(tmp_path: Path) -> None:
+    environ = {
+        "PW": "by-its-key",
+        "API_TOKEN": "by-its-variable",
+        "DSN": "db://geo:in-a-url@host/x",
+        "STAGE": "blue",
+        "SECRET_NAME": "the-bucket",
+        "AUTH": "deployed",
+    }
+    config = load_dict(
+        tmp_path,
+        environ=environ,
+        deployment="${env:AUTH}",
+        bucket={"name": "${env:SECRET_NAME}"},
+        tags={"stage": "${env:STAGE}", "auth": "${env:AUTH}"},
+        function={
+            "environment": {
+                "DB_PASSWORD": "${env:PW}",
+                "HEADER": "Bearer ${env:API_TOKEN}",
+                "DATABASE": "${env:DSN}",
+                "STAGE": "${env:STAGE}",
+                "BUCKET_OF_SECRETS": "${env:SECRET_NAME}",
+                "PASSWORD": "in-the-file",
+            }
+        },
+    )
+    # Names of resources stay visible, and so does what only comes from the environment.
+    assert config.named_secrets == {"by-its-key", "by-its-variable", environ["DSN"], "in-a-url"}
+    assert config.named_secrets - config.secrets == {"in-a-url"}
+    assert "named_secrets" not in repr(config)
+
+
 def test_an_unused_environment_is_no_secret(tmp_path: Path) -> None:
     assert load_dict(tmp_path, environ={"PASSWORD": "hush"}).secrets == frozenset()
 

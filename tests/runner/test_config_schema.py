@@ -95,7 +95,7 @@ def test_editors_accept_the_shipped_files_as_they_stand(name: str) -> None:
 
 def test_sections_are_the_fields_of_the_model() -> None:
     fields = {field.name for field in dataclasses.fields(model.Config)}
-    assert fields - {"path", "document", "secrets", "entry"} == set(RAW["properties"])
+    assert fields - {"path", "document", "secrets", "named_secrets", "entry"} == set(RAW["properties"])
 
 
 def test_emulator_settings_are_the_emulators() -> None:

@@ -151,10 +151,49 @@ def write(folder: Path, text: str) -> Path:
         ('a,b\n"one\nrow",2\n"with ""quotes""\n in it",4\n', 2),
         ('a,b\n5" pipe,2\n"3"" pipe",4\nx,5\n', 3),
         ('\ufeff"a","b"\n1,2', 1),
+        ("a,b\n\n1,2\n\n\n3,4\n\n", 2),
+        ("a,b\r\n\r\n1,2\r\n\r\n\r\n3,4\r\n\r\n", 2),
+        ("\n\na,b\n1,2\n", 1),
+        ("\ufeff\r\na,b\n1,2\n", 1),
+        ("a,b\n \n,\n", 2),
+        ("a,b\n1,2\r3,4\n\r5,6", 3),
+        ('\ufeff\n"a","b"\n\n1,2\n\n"3",4\r\n\r\n', 2),
+        ('a,b\n1,"two\n\nlines"\n\n""\n', 2),
     ],
 )
 def test_rows_are_counted_with_line_breaks_in_quotes(tmp_path: Path, text: str, rows: int) -> None:
     assert measure(write(tmp_path, text)) == Amount(rows, len(text.encode()))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_lines_are_followed_from_one_block_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("geopipe_runner.inputs.amount._BLOCK", size)
+    assert measure(write(tmp_path, "a,b\r\n\r\n1,2\n\n\n33,44\n\r\n5,6")).rows == 3
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_empty_lines_are_no_requests(tmp_path: Path, end: str, mark: str) -> None:
+    header = f"{end}{end}id,{mark}Longitude{mark},Latitude{end}{end}"
+    path = write(tmp_path, header + "".join(f"{n},{n},1{end * 3}" for n in range(90)))
+    rows = measure(path).rows
+    assert rows == 90
+    assert count_requests(path, COLUMNS, rows, 9) == 90
+    job = {"provider": "amazon_location", "price_per_1000": 100, "confirm_above_requests": 90}
+    estimate = AmazonLocation().estimate(config(job=job), path)
+    assert estimate.notes[0].startswith("The input has 90 rows, ")
+    assert "sends 90 requests" in estimate.notes[1]
+    assert estimate.notes[1].endswith("they cost 9.00.")
+    assert estimate.question == ""
+
+
+def test_a_sample_of_a_large_input_skips_empty_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geopipe_runner.inputs.amount.SAMPLED_ABOVE", 1000)
+    path = write(tmp_path, points(5_000, 5_000).replace("\n", "\n\n"))
+    assert measure(path).rows == 5_000
+    assert count_requests(path, COLUMNS, 5_000, 100) == 5_000
 
 
 def test_a_quotation_mark_inside_a_cell_hides_no_requests(tmp_path: Path) -> None:

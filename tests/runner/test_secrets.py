@@ -51,6 +51,36 @@ def test_nothing_and_short_words_are_no_secrets() -> None:
     assert secrets.redact("a test of geopipe") == "a test of geopipe"
 
 
+def test_a_short_secret_of_the_user_is_hidden_where_it_stands_alone() -> None:
+    secrets.register_settings(["hunter2", "p@ss", "a&b1", " x1y2\n"])
+    text = "password=hunter2; 'hunter2' geo:hunter2@db p@ss, a&amp;b1 a%26b1 x1y2 hunter2"
+    assert secrets.redact(text) == (
+        "password=(hidden); '(hidden)' geo:(hidden)@db (hidden), (hidden) (hidden) (hidden) (hidden)"
+    )
+    assert secrets.redact("hunter20 ahunter2 x1y2z") == "hunter20 ahunter2 x1y2z"
+
+
+@pytest.mark.parametrize("word", ["prod", "1234", "12.50", "eu-west", "on/off", "a1b", "x", "", "\n"])
+def test_ordinary_words_and_numbers_are_not_hidden(word: str) -> None:
+    secrets.register_settings([word])
+    text = f"the {word} of 1234 rows in eu-west: on/off, 12.50"
+    assert secrets.redact(text) == text
+
+
+def test_a_long_secret_of_the_user_is_hidden_as_a_whole_and_by_its_lines() -> None:
+    secrets.register_settings(["correct horse battery", "-----BEGIN KEY-----\nMIIEvgIBADANBgkq\n-----END KEY-----\n"])
+    assert secrets.redact("x=correct%20horse%20battery correct horse") == "x=(hidden) correct horse"
+    assert secrets.redact("a battery, and 'MIIEvgIBADANBgkq'") == "a battery, and '(hidden)'"
+    assert secrets.redact(json.dumps("-----BEGIN KEY-----\nMIIEvgIBADANBgkq\n-----END KEY-----")) == '"(hidden)"'
+
+
+def test_short_and_long_secrets_do_not_replace_each_other() -> None:
+    secrets.register_settings(["hunter2"])
+    secrets.register("0123456789")
+    secrets.register_settings(["hunter2-and-more"])
+    assert secrets.redact("hunter2 0123456789 hunter2-and-more") == "(hidden) (hidden) (hidden)"
+
+
 HEADER = (
     "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261128/us-west-2/sts/aws4_request, "
     "SignedHeaders=content-type;host;x-amz-date, Signature=0123456789abcdef0123456789abcdef"

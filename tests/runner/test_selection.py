@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from geopipe_runner.cli.commands import load_commands, takes_several
 from geopipe_runner.cli.parser import BEST_TO_WORST, EXIT_CODES, parse
 from geopipe_runner.cli.selection import DeploymentSelection, select
 from geopipe_runner.cli.several import worst_exit_code
@@ -26,6 +27,9 @@ job: {{provider: gazetteer}}
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fleet/.hidden").mkdir(parents=True)
+    (tmp_path / "empty/.hidden").mkdir(parents=True)
+    (tmp_path / "empty/.hidden/x.yaml").write_text("")
+    (tmp_path / "empty/notes.txt").write_text("")
     (tmp_path / "fleet/base.yaml").write_text(BASE.format(target="aws"))
     (tmp_path / "fleet/.hidden/x.yaml").write_text("")
     for name in ("b", "a"):
@@ -34,9 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def chosen(*arguments: str) -> DeploymentSelection:
-    _, parsed = parse(["plan", *arguments])
-    return select(parsed, files=False)
+def chosen(*arguments: str, command: str = "plan") -> DeploymentSelection:
+    module, parsed = parse([command, *arguments])
+    return select(parsed, files=False, several=takes_several(module))
 
 
 @pytest.mark.parametrize(
@@ -67,14 +71,62 @@ def test_files_patterns_folders_and_entries(
     ("arguments", "message"),
     [
         (["no*.yaml"], r"No file matches 'no\*\.yaml'"),
-        (["--all", "nowhere"], "nowhere is not a folder"),
+        (["--all", "nowhere"], "There is no folder nowhere"),
+        (["--all", "fleet/a.yml"], "fleet/a.yml is not a folder"),
+        (["--all", "empty"], "There are no files in empty or below that end with .yaml or .yml"),
+        (["--all", "fleet", "--all", "empty"], "There are no files in empty or below"),
         (["many.yaml", "fleet/c.yml"], "There is no file 'fleet/c.yml'"),
+        (["fle*"], r"'fle\*' matches folders only, such as fleet"),
         (["many.yaml", "--only", "m3"], "no deployment is called 'm3'"),
     ],
 )
 def test_what_matches_nothing_is_refused(arguments: list[str], message: str, folder: Path) -> None:
     with pytest.raises(UsageError, match=message):
         chosen(*arguments)
+
+
+# The commands that take several configurations, and those about one.
+SEVERAL = [name for name, module in load_commands().items() if takes_several(module)]
+ONE = [name for name, module in load_commands().items() if module.NEEDS != "nothing" and not takes_several(module)]
+
+
+def hint_of(*arguments: str, command: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        chosen(*arguments, command=command)
+    return f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("command", [*SEVERAL, *ONE])
+def test_every_command_says_what_to_name_instead_of_a_folder(command: str, folder: Path) -> None:
+    (folder / "deep/in ner").mkdir(parents=True)
+    (folder / "deep/in ner/x.yaml").write_text("")
+    several = command in SEVERAL
+    assert hint_of("fleet", command=command) == "fleet is a folder, not a configuration. " + (
+        "Name a file, such as fleet/a.yml, or pass --all fleet for every configuration in the folder and below."
+        if several
+        else "Name a file: fleet/a.yml, fleet/b.yml, fleet/base.yaml."
+    )
+    assert hint_of("deep", command=command).endswith(
+        "such as deep/in ner/x.yaml, or pass --all deep for every configuration in the folder and below."
+        if several
+        else "Name a file: deep/in ner/x.yaml."
+    )
+    assert hint_of("empty", command=command) == (
+        "empty is a folder, not a configuration. There are no files in empty or below that end with .yaml or .yml."
+    )
+    assert ("--all fleet" in hint_of("fl*", command=command)) is several
+    assert ("--all 'deep/in ner'" in hint_of("deep/in ner", command=command)) is several
+    assert hint_of("fleet/*.json", command=command) == (
+        "No file matches 'fleet/*.json'. YAML files in fleet: a.yml, b.yml, base.yaml."
+    )
+
+
+def test_one_of_several_names_is_a_folder_or_wrong(folder: Path) -> None:
+    for arguments in (["many.yaml", "fleet"], ["fleet", "--only", "a"], ["fleet", "--all", "fleet"]):
+        assert hint_of(*arguments, command="plan").startswith("fleet is a folder, not a configuration. Name a file")
+    assert hint_of("many.yaml", "fleet/bse", command="plan") == (
+        "There is no file 'fleet/bse'. Did you mean \"base.yaml\"? YAML files in fleet: a.yml, b.yml, base.yaml."
+    )
 
 
 @pytest.mark.parametrize("arguments", [["broken.yaml", "--only", "m1"], ["many.yaml", "broken.yaml", "--only", "m3"]])

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 if TYPE_CHECKING:
-    from ...events import Report
+    from ...events import Report, ResultColumn
     from ...stages.session import Session
 
 
@@ -49,6 +49,9 @@ class SeveralCommand(Command, Protocol):
 
     SEVERAL: Literal["read", "write"]
     """Whether it only reads, or may change something."""
+    COLUMNS: tuple[ResultColumn, ...]
+    """Which columns of the table at its end it can fill, besides those that every command fills. With --dry-run, only
+    `changes` is left of them."""
 
 
 class StandaloneCommand(CommandModule, Protocol):

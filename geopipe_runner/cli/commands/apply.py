@@ -21,6 +21,7 @@ refuses (exit code 5) with the differences if the configuration, the code, the t
 EXAMPLES = ("apply config/us-west-2.yaml --non-interactive", "apply plan.json")
 NEEDS = "files"
 SEVERAL = "write"
+COLUMNS = ("changes",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ DETAILS = "[Clean up](../how-to/clean-up.md) explains the policies."
 EXAMPLES = ("cleanup config/local.yaml --dry-run", "cleanup config/local.yaml --cleanup=all")
 NEEDS = "config"
 SEVERAL = "write"
+COLUMNS = ("changes",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

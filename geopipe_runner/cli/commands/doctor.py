@@ -21,6 +21,7 @@ changes nothing. Each line begins with `ok`,
 EXAMPLES = ("doctor config/us-west-2.yaml", "doctor config/local.yaml --output json", "doctor --all team")
 NEEDS = "files"
 SEVERAL = "read"
+COLUMNS = ()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

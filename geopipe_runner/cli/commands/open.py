@@ -26,6 +26,7 @@ EXAMPLES = (
 )
 NEEDS = "config"
 SEVERAL = "read"
+COLUMNS = ()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ DETAILS = "`--out` saves the plan for a review; [`apply`](#apply) takes the file
 EXAMPLES = ("plan config/local.yaml", "plan config/us-west-2.yaml --out plan.json")
 NEEDS = "files"
 SEVERAL = "read"
+COLUMNS = ("changes",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ EXAMPLES = (
 )
 NEEDS = "files"
 SEVERAL = "write"
+COLUMNS = ("changes", "execution", "rows")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ DETAILS = ""
 EXAMPLES = ("status config/us-west-2.yaml",)
 NEEDS = "config"
 SEVERAL = "read"
+COLUMNS = ("execution",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

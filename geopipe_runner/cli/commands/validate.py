@@ -16,6 +16,7 @@ DETAILS = "It also checks the files that the configuration names. No call leaves
 EXAMPLES = ("validate config/local.yaml",)
 NEEDS = "files"
 SEVERAL = "read"
+COLUMNS = ()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

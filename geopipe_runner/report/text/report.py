@@ -216,7 +216,7 @@ class TextReport:
             case events.SeveralFinished():
                 from .several import several_lines  # only a command on several deployments needs it
 
-                self._print_all(several_lines(event.deployments))
+                self._print_all(several_lines(event.deployments, event.columns))
 
             case events.Connected() | events.Finished():
                 pass  # for programs; on a terminal, the exit code says enough
