@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from geopipe_emulator.emulator import default_services
+from geopipe_emulator.services.sqs.moto_patch import DELETED_HANDLES
 from geopipe_emulator.settings import Settings
 from tests.support.emulator_endpoint import Emulator, StartEmulator
 from tests.support.kept_account import TRUST_OF_ALL
@@ -128,3 +129,20 @@ def test_what_is_kept_takes_little_memory(
         assert tracemalloc.get_traced_memory()[0] / count < most
     finally:
         tracemalloc.stop()
+
+
+def test_few_handles_of_deleted_messages_are_kept(endpoint: Emulator) -> None:
+    from moto.sqs.models import sqs_backends
+
+    sqs = endpoint.client("sqs")
+    url = sqs.create_queue(QueueName="deleted")["QueueUrl"]
+    for _ in range(2 * DELETED_HANDLES // 10 + 2):
+        sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": "text"} for n in range(10)])
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        handles = [message["ReceiptHandle"] for message in received]
+        sqs.delete_message_batch(
+            QueueUrl=url, Entries=[{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+        )
+    assert len(sqs_backends[ACCOUNT][REGION].queues["deleted"].deleted_messages) <= 2 * DELETED_HANDLES
+    for handle in handles:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
