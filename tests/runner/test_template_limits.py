@@ -89,7 +89,9 @@ def test_a_template_that_fills_the_memory_ends(tmp_path: Path) -> None:
         "    print(error.message)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
-    assert re.fullmatch(rf"{re.escape(str(path))}:[0-9]+: it needs more than 536,870,912 bytes of memory\n", ended.stdout)
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}:[0-9]+: it needs more than 536,870,912 bytes of memory\n", ended.stdout
+    )
 
 
 def test_ordinary_operations_are_allowed(tmp_path: Path) -> None:
