@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -13,11 +15,53 @@ T = TypeVar("T")
 # More than a deployment has resources: calls wait for AWS, not for each other.
 WORKERS = 20
 
+# Threads that are kept for later work. More have ended work at the same time only in a command on many deployments.
+_MOST_IDLE = 100
+
+
+class _Threads:
+    """Threads that do one piece of work after the other: to start a thread takes longer than many a piece."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Run `action`, which raises nothing, on a thread that does nothing else meanwhile."""
+        with self._lock:
+            is_new = not self._idle
+            if not is_new:
+                self._idle -= 1
+        self._work.put(action)
+        if is_new:
+            threading.Thread(target=self._run, name="geopipe", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self._work.get()()
+            with self._lock:
+                if self._idle >= _MOST_IDLE:
+                    return
+                self._idle += 1
+
+
+_threads = _Threads()
+
+
+def _forget_threads() -> None:
+    global _threads
+    _threads = _Threads()
+
+
+# No thread but the one that forks exists in the child.
+os.register_at_fork(after_in_child=_forget_threads)
+
 
 def in_background(action: Callable[[], T]) -> Future[T]:
     """Start `action` on a thread of its own and return its future result."""
     future: Future[T] = Future()
-    threading.Thread(target=_run, args=(future, action), name="geopipe", daemon=True).start()
+    _threads.run(partial(_run, future, action))
     return future
 
 
@@ -38,7 +82,7 @@ def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
                 _run(futures[key], work[key])
 
     for _ in range(min(WORKERS, len(work))):
-        threading.Thread(target=take_from_queue, name="geopipe", daemon=True).start()
+        _threads.run(take_from_queue)
     try:
         return {key: future.result() for key, future in futures.items()}
     except BaseException:
