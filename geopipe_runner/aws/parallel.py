@@ -61,7 +61,7 @@ os.register_at_fork(after_in_child=_forget_threads)
 def in_background(action: Callable[[], T]) -> Future[T]:
     """Start `action` on a thread of its own and return its future result."""
     future: Future[T] = Future()
-    _threads.run(partial(_run, future, action))
+    _threads.run(partial(fulfill, future, action))
     return future
 
 
@@ -79,7 +79,7 @@ def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
             except Empty:
                 return
             if futures[key].set_running_or_notify_cancel():
-                _run(futures[key], work[key])
+                fulfill(futures[key], work[key])
 
     for _ in range(min(WORKERS, len(work))):
         _threads.run(take_from_queue)
@@ -91,7 +91,8 @@ def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
         raise
 
 
-def _run(future: Future[T], action: Callable[[], T]) -> None:
+def fulfill(future: Future[T], action: Callable[[], T]) -> None:
+    """Run `action` and give `future` its result or its error."""
     try:
         result = action()
     except BaseException as error:  # noqa: BLE001 - the one who asks for the result gets it, Interrupted included
