@@ -135,9 +135,9 @@ class Aws:
         """Whether so many deployments share the clients that one search of the whole account takes fewer calls."""
         return self._pool is not None and self._pool.serves_many
 
-    def once(self, what: Hashable, read: Callable[[], T]) -> T:
-        """Returns what `read` returns. Deployments of one command with the same credentials read it once."""
-        return self._pool.once(what, read).result() if self._pool else read()
+    def once(self, what: Hashable, read: Callable[[], T]) -> Future[T]:
+        """Start `read` and return its future result. Deployments with the same credentials share one `read`."""
+        return self._pool.once(what, read) if self._pool else in_background(read)
 
     def read_once(self, what: Hashable, read: Callable[[], T]) -> T:
         """Returns what `read` returns. Within a `read_only` block, it is read once for all that ask for it."""
