@@ -1,4 +1,4 @@
-"""Threads compute their calls in turn, and none of them has the turn while it waits."""
+"""Threads make their requests in turn, and none of them has the turn while it waits."""
 
 from __future__ import annotations
 
@@ -49,8 +49,7 @@ def test_requests_wait_for_their_responses_at_the_same_time(deployments: PooledD
             call.result(SECONDS)
 
 
-@pytest.mark.parametrize("event", ["request-created", "before-parse"])
-def test_one_thread_computes_at_a_time(event: str, deployments: PooledDeployments) -> None:
+def test_one_thread_makes_a_request_at_a_time(deployments: PooledDeployments) -> None:
     computing: list[int] = []
     at_the_same_time: set[int] = set()
 
@@ -60,7 +59,7 @@ def test_one_thread_computes_at_a_time(event: str, deployments: PooledDeployment
             at_the_same_time.add(len(computing))
         computing.pop()
 
-    on(deployments, event, compute)
+    on(deployments, "request-created", compute)
     with ThreadPoolExecutor(8) as threads:
         for call in [threads.submit(head, deployments) for _ in range(80)]:
             call.result(SECONDS)
