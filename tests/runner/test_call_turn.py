@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError, ParamValidationError
 
+from geopipe_runner.aws.parallel import in_background
 from tests.support.pooled_deployments import PooledDeployments, RawBody
 
 SECONDS = 60
@@ -32,8 +33,7 @@ def head(deployments: PooledDeployments) -> None:
 
 def await_other_call(deployments: PooledDeployments) -> None:
     """Make a call on another thread and wait for its end: the turn must be free."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(head, deployments).result(SECONDS)
+    in_background(partial(head, deployments)).result(SECONDS)
 
 
 def test_requests_wait_for_their_responses_at_the_same_time(deployments: PooledDeployments) -> None:
@@ -44,26 +44,26 @@ def test_requests_wait_for_their_responses_at_the_same_time(deployments: PooledD
         return AWSResponse(request.url, 200, {}, RawBody())
 
     deployments.respond = respond
-    with ThreadPoolExecutor(8) as threads:
-        for call in [threads.submit(head, deployments) for _ in range(8)]:
-            call.result(SECONDS)
+    for call in [in_background(partial(head, deployments)) for _ in range(8)]:
+        call.result(SECONDS)
 
 
 def test_one_thread_makes_a_request_at_a_time(deployments: PooledDeployments) -> None:
-    computing: list[int] = []
-    at_the_same_time: set[int] = set()
+    making = threading.Semaphore(1)
+    alone: list[bool] = []
+    never = threading.Event()
 
-    def compute(**_: Any) -> None:
-        computing.append(1)
-        for _ in range(1000):
-            at_the_same_time.add(len(computing))
-        computing.pop()
+    def make(**_: Any) -> None:
+        is_alone = making.acquire(blocking=False)
+        alone.append(is_alone)
+        never.wait(0.01)  # long enough for another thread to come here too
+        if is_alone:
+            making.release()
 
-    on(deployments, "request-created", compute)
-    with ThreadPoolExecutor(8) as threads:
-        for call in [threads.submit(head, deployments) for _ in range(80)]:
-            call.result(SECONDS)
-    assert at_the_same_time == {1}
+    on(deployments, "request-created", make)
+    for call in [in_background(partial(head, deployments)) for _ in range(20)]:
+        call.result(SECONDS)
+    assert alone == [True] * 20
 
 
 def test_a_call_that_is_refused_before_it_leaves_gives_the_turn_back(deployments: PooledDeployments) -> None:
@@ -120,8 +120,8 @@ def test_an_upload_needs_no_turn(deployments: PooledDeployments) -> None:
 
     on(deployments, "request-created", compute_until_uploaded)
     deployments.respond = respond
-    with ThreadPoolExecutor(1) as thread:
-        other = thread.submit(head, deployments)
-        assert has_turn.wait(SECONDS)
-        deployments.one.client("s3").put_object(Bucket="one", Key="k", Body=b"rows")
-        other.result(SECONDS)
+    other = in_background(partial(head, deployments))
+    assert has_turn.wait(SECONDS)
+    upload = partial(deployments.one.client("s3").put_object, Bucket="one", Key="k", Body=b"rows")
+    in_background(upload).result(SECONDS)
+    other.result(SECONDS)
