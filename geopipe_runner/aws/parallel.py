@@ -33,9 +33,10 @@ class _Threads:
             is_new = not self._idle
             if not is_new:
                 self._idle -= 1
-        self._work.put(action)
         if is_new:
             threading.Thread(target=self._run, name="geopipe", daemon=True).start()
+        # Last: a signal can interrupt this, and no work may be left that no thread waits for.
+        self._work.put(action)
 
     def _run(self) -> None:
         while True:
