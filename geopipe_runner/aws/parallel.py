@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -85,6 +85,8 @@ def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
     for _ in range(min(WORKERS, len(work))):
         _threads.run(take_from_queue)
     try:
+        # One wait for all: among many threads, to wait for each result in turn takes CPU time.
+        wait(futures.values(), return_when=FIRST_EXCEPTION)
         return {key: future.result() for key, future in futures.items()}
     except BaseException:
         for future in futures.values():

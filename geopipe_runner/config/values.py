@@ -44,7 +44,7 @@ class Values:
 
     def __getitem__(self, dotted: str) -> Any:
         path: KeyPath = tuple(dotted.split("."))
-        if any(_related(path, unknown) for unknown in self._document.unknown):
+        if self._document.unknown and any(_related(path, unknown) for unknown in self._document.unknown):
             raise Unavailable(dotted)
         return self._at(path)
 
