@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import botocore.config
 import botocore.session
 
+from .call_turn import CallTurn
 from .parallel import in_background
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class ClientPool:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._read: dict[Hashable, Future[Any]] = {}
+        self._turn = CallTurn()
 
     def once(self, what: Hashable, read: Callable[[], T]) -> Future[T]:
         """Returns what `read` returns. The first deployment reads it, and the others wait for the same result.
@@ -62,10 +64,12 @@ class ClientPool:
                 client = create(_CONNECTIONS)
                 for index, (event, _) in enumerate(hooks):
                     client.meta.events.register(event, _pass_on(index))
-                # Reads what botocore knows of paginators. Otherwise each of many threads would at its first call.
+                self._turn.watch(client.meta.events)
+                # Reads what botocore knows of paginators and errors. Otherwise each of many threads would.
                 client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
+                client.meta.service_model.shape_for_error_code("")
                 self._clients[service] = client
-        return _bind(self._clients[service], hooks)
+        return _bind(self._clients[service], hooks, self._turn)
 
 
 class ClientPools:
@@ -106,7 +110,7 @@ def _pass_on(index: int) -> Callable[..., Any]:
     return hook
 
 
-def _bind(client: Any, hooks: Sequence[Hook]) -> Any:
+def _bind(client: Any, hooks: Sequence[Hook], turn: CallTurn) -> Any:
     """Returns a client that shares everything with `client`, and names its hooks during each call."""
     bound = object.__new__(type(client))  # copy.copy would ask the empty object for attributes, without end
     bound.__dict__.update(client.__dict__)
@@ -114,7 +118,10 @@ def _bind(client: Any, hooks: Sequence[Hook]) -> Any:
 
     def call(operation: str, parameters: Any) -> Any:
         _calling.hooks = hooks
-        return make_call(operation, parameters)
+        try:
+            return make_call(operation, parameters)
+        finally:
+            turn.give()
 
     bound._make_api_call = call
     return bound

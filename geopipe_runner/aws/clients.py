@@ -43,7 +43,7 @@ from .credentials import no_credentials
 from .endpoint import foreign, on_loopback, silent
 from .error_codes import BAD_CREDENTIALS, THROTTLED, error_code, is_aws_code
 from .errors import as_aws_error, as_exhaustion, not_aws, unreachable
-from .parallel import in_background
+from .parallel import fulfill, in_background
 from .response_watch import ResponseWatch
 from .retry import Retrier
 from .secrets import redact
@@ -101,6 +101,7 @@ class Aws:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._readers = 0
+        self._reads: dict[Hashable, Future[Any]] = {}
         self._lock_key = ""
         self._require_lock: Callable[[], None] = lambda: None
         self._throttled: set[str] = set()
@@ -134,9 +135,19 @@ class Aws:
         """Whether so many deployments share the clients that one search of the whole account takes fewer calls."""
         return self._pool is not None and self._pool.serves_many
 
-    def once(self, what: Hashable, read: Callable[[], T]) -> T:
-        """Returns what `read` returns. Deployments of one command with the same credentials read it once."""
-        return self._pool.once(what, read).result() if self._pool else read()
+    def once(self, what: Hashable, read: Callable[[], T]) -> Future[T]:
+        """Start `read` and return its future result. Deployments with the same credentials share one `read`."""
+        return self._pool.once(what, read) if self._pool else in_background(read)
+
+    def read_once(self, what: Hashable, read: Callable[[], T]) -> T:
+        """Returns what `read` returns. Within a `read_only` block, it is read once for all that ask for it."""
+        with self._lock:
+            is_first = what not in self._reads
+            result = self._reads.setdefault(what, Future()) if self._readers else Future()
+        if is_first:
+            fulfill(result, read)
+        found: T = result.result()
+        return found
 
     def require_lock(self, key: str, require: Callable[[], None]) -> None:
         """From now on call `require` before each call that writes, except on `key` of the bucket: the lock itself."""
@@ -152,6 +163,8 @@ class Aws:
         finally:
             with self._lock:
                 self._readers -= 1
+                if not self._readers:
+                    self._reads = {}
 
     def _make(self, service: str) -> Any:
         if self._pool is not None:

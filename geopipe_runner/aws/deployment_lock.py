@@ -81,7 +81,7 @@ class DeploymentLock:
         self._emit = emit
         self._lease = lease
         self._token = secrets.token_hex(16)
-        self._owner = this_process(aws.account.caller_arn, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
+        self._owner = LockOwner()
         self._acquisition: Future[None] | None = None
         self._etag = ""
         self._signs = 0
@@ -97,6 +97,8 @@ class DeploymentLock:
     def begin(self, *, in_new_bucket: bool = False) -> None:
         """Start to take the lock. Reads continue; the first call that writes waits until the lock is held."""
         if self._acquisition is None:
+            since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            self._owner = this_process(self._aws.account.caller_arn, since)
             self._aws.require_lock(self._key, self.require)
             self._acquisition = in_background(partial(self._acquire, in_new_bucket))
 

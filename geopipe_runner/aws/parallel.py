@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -13,11 +15,54 @@ T = TypeVar("T")
 # More than a deployment has resources: calls wait for AWS, not for each other.
 WORKERS = 20
 
+# Threads that are kept for later work. More have ended work at the same time only in a command on many deployments.
+_MOST_IDLE = 100
+
+
+class _Threads:
+    """Threads that do one piece of work after the other: to start a thread takes longer than many a piece."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Run `action`, which raises nothing, on a thread that does nothing else meanwhile."""
+        with self._lock:
+            is_new = not self._idle
+            if not is_new:
+                self._idle -= 1
+        if is_new:
+            threading.Thread(target=self._run, name="geopipe", daemon=True).start()
+        # Last: a signal can interrupt this, and no work may be left that no thread waits for.
+        self._work.put(action)
+
+    def _run(self) -> None:
+        while True:
+            self._work.get()()
+            with self._lock:
+                if self._idle >= _MOST_IDLE:
+                    return
+                self._idle += 1
+
+
+_threads = _Threads()
+
+
+def _forget_threads() -> None:
+    global _threads
+    _threads = _Threads()
+
+
+# No thread but the one that forks exists in the child.
+os.register_at_fork(after_in_child=_forget_threads)
+
 
 def in_background(action: Callable[[], T]) -> Future[T]:
     """Start `action` on a thread of its own and return its future result."""
     future: Future[T] = Future()
-    threading.Thread(target=_run, args=(future, action), name="geopipe", daemon=True).start()
+    _threads.run(partial(fulfill, future, action))
     return future
 
 
@@ -35,11 +80,13 @@ def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
             except Empty:
                 return
             if futures[key].set_running_or_notify_cancel():
-                _run(futures[key], work[key])
+                fulfill(futures[key], work[key])
 
     for _ in range(min(WORKERS, len(work))):
-        threading.Thread(target=take_from_queue, name="geopipe", daemon=True).start()
+        _threads.run(take_from_queue)
     try:
+        # One wait for all: among many threads, to wait for each result in turn takes CPU time.
+        wait(futures.values(), return_when=FIRST_EXCEPTION)
         return {key: future.result() for key, future in futures.items()}
     except BaseException:
         for future in futures.values():
@@ -47,7 +94,8 @@ def in_parallel(work: Mapping[str, Callable[[], T]]) -> dict[str, T]:
         raise
 
 
-def _run(future: Future[T], action: Callable[[], T]) -> None:
+def fulfill(future: Future[T], action: Callable[[], T]) -> None:
+    """Run `action` and give `future` its result or its error."""
     try:
         result = action()
     except BaseException as error:  # noqa: BLE001 - the one who asks for the result gets it, Interrupted included

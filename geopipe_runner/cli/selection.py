@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..config import Config, ConfigFile
+from ..config.local_files import LocalFiles
 from ..config.messages import nearest, shortened
 from ..config.source import YAML_SUFFIXES, what_to_name, yaml_files_in
 from ..errors import ConfigError, UsageError
@@ -34,11 +35,11 @@ class SelectedDeployment:
     entry: str | None = None
     error: ConfigError | None = None
 
-    def load(self) -> Config:
-        """Returns its configuration. Raises ConfigError."""
+    def load(self, files: LocalFiles | None = None) -> Config:
+        """Returns its configuration. `files` are those of all that are loaded now. Raises ConfigError."""
         if self.file is None:
             raise self.error or AssertionError("without a file, there is an error")
-        return self.file.load(self.entry)
+        return self.file.load(self.entry, files)
 
     @property
     def title(self) -> str:

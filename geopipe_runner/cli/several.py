@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..aws.clock import Interrupted, StoppableClock
 from ..config import Config
+from ..config.local_files import LocalFiles
 from ..config.messages import shortened
 from ..errors import ConfigError, GeopipeError, InterruptedByUser, OutputClosed, RefusedError, UsageError
 from ..events import DeploymentResult, Failed, Finished, Report, SeveralFinished
@@ -306,9 +307,10 @@ class SeveralDeployments:
 def _load(deployments: Sequence[SelectedDeployment]) -> list[Job]:
     """Read every configuration. What is wrong with one stays with its deployment."""
     read: list[tuple[SelectedDeployment, Config | None, GeopipeError | None]] = []
+    files = LocalFiles()
     for selected in deployments:
         try:
-            read.append((selected, selected.load(), None))
+            read.append((selected, selected.load(files), None))
         except ConfigError as error:
             read.append((selected, None, error))
     return [

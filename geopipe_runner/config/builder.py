@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -82,17 +83,24 @@ def _value(field_type: Any, values: Values, path: KeyPath) -> Any:
     if conversion:
         return conversion(values, name)
     value = values[name]
-    options: tuple[Any, ...] = (field_type, *get_args(field_type))
-    entry: Any = next((get_args(option)[1] for option in options if get_origin(option) is Mapping), None)
-    if dataclasses.is_dataclass(entry):
+    section, entry = _sections_of(field_type)
+    if entry is not None:
         return None if value is None else {key: _section(entry, values, (*path, key)) for key in value}
-    section: Any = next(filter(dataclasses.is_dataclass, options), None)
     if section is not None:
         return None if value is None else _section(section, values, path)
     # 45.0 is a whole number to JSON schema, and 45 is a number.
     if field_type in (int, float):
         return field_type(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+@cache
+def _sections_of(field_type: Any) -> tuple[Any, Any]:
+    """Returns the class of the section that a field holds, and that of each entry of its map; None for neither."""
+    options: tuple[Any, ...] = (field_type, *get_args(field_type))
+    section = next(filter(dataclasses.is_dataclass, options), None)
+    entry: Any = next((get_args(option)[1] for option in options if get_origin(option) is Mapping), None)
+    return section, entry if dataclasses.is_dataclass(entry) else None
 
 
 def _endpoint(values: Values, path: str) -> str | None:

@@ -20,7 +20,7 @@ from .code_files import (
     largest_folders,
     safely,
 )
-from .document import KeyPath, KeyProblem
+from .document import MAX_PROBLEMS, KeyPath, KeyProblem
 from .messages import one_of, quote
 from .sections import begins_empty, functions, managed, stand_ins
 from .values import Values
@@ -65,7 +65,7 @@ def function_requirements_exist(values: Values) -> Iterator[KeyProblem]:
 def function_code_can_be_packed(values: Values) -> Iterator[KeyProblem]:
     for function in _with_code(values):
         for key, source in _existing_sources(values, function).items():
-            for what, valid in code_problems(source, values[f"{function}.follow_links"]):
+            for what, valid in values.files.once(_code_problems, source, values[f"{function}.follow_links"]):
                 yield KeyProblem(key, f"{function}.source: {what}", valid)
 
 
@@ -76,7 +76,7 @@ def function_code_fits(values: Values) -> Iterator[KeyProblem]:
         if too_many:
             yield KeyProblem(too_many, f"{name} has more than {MAX_CODE_FILES:,} files", "give a folder of code")
             continue
-        sizes = file_sizes(file for files in code.values() for file in files)
+        sizes = values.files.once(file_sizes, tuple(file for files in code.values() for file in files))
         size = sum(sizes.values())
         if size > MAX_CODE_BYTES:
             what = f"the files of {name} have {size:,} bytes"
@@ -109,13 +109,21 @@ def _with_code(values: Values) -> list[str]:
     return [*own, *stand_ins(values).values()]
 
 
-def _code(values: Values, function: str) -> dict[KeyPath, list[tuple[str, Path]]]:
+def _code(values: Values, function: str) -> dict[KeyPath, tuple[tuple[str, Path], ...]]:
     """Returns the files of each source, up to the first one too many."""
     follow_links = values[f"{function}.follow_links"]
     return {
-        key: list(islice(code_files(source, follow_links), MAX_CODE_FILES + 1))
+        key: values.files.once(_code_files, source, follow_links)
         for key, source in _existing_sources(values, function).items()
     }
+
+
+def _code_files(source: Path, follow_links: bool) -> tuple[tuple[str, Path], ...]:
+    return tuple(islice(code_files(source, follow_links), MAX_CODE_FILES + 1))
+
+
+def _code_problems(source: Path, follow_links: bool) -> tuple[tuple[str, str], ...]:
+    return tuple(islice(code_problems(source, follow_links), MAX_PROBLEMS + 1))
 
 
 def _existing_sources(values: Values, function: str) -> dict[KeyPath, Path]:
@@ -144,7 +152,7 @@ def _handler_exists(values: Values, section: str) -> Iterator[KeyProblem]:
         what = f"{name} {quote(handler)}: there is no {module}.py in {places}"
         yield KeyProblem(path, what, _modules(sources, "name a function of one of the modules there"))
         return
-    function, names = handler.rsplit(".", 1)[-1], top_level_names(file)
+    function, names = handler.rsplit(".", 1)[-1], values.files.once(top_level_names, file)
     if names is not None and function not in names:
         what = f"{name} {quote(handler)}: {file.name} has no {quote(function)}"
         yield KeyProblem(path, what, one_of(function, sorted(names), "name a function that is there"))
@@ -166,7 +174,7 @@ def transform_exists(values: Values) -> Iterator[KeyProblem]:
         what = f"job.transform: there is no {module}.py in {', '.join(map(quote, sources))}"
         yield KeyProblem("job.transform", what, _modules(sources, "name one of the modules there"))
         return
-    names = top_level_names(file)
+    names = values.files.once(top_level_names, file)
     if names is not None and "transform" not in names:
         what = f"job.transform: {file.name} has no function `transform`"
         yield KeyProblem("job.transform", what, "write `def transform(rows)` there, which returns one dict per row")

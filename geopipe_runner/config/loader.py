@@ -17,6 +17,7 @@ from .document import Document
 from .environment_types import give_types
 from .interpolation import Interpolation
 from .layers import names_of_deployments, read_layers, select_deployment, with_settings
+from .local_files import LocalFiles
 from .model import Config
 from .rules import FILE_RULES, RULES, check_rules
 from .schema import load_schema
@@ -53,14 +54,16 @@ class ConfigFile:
         name = self._layers.data.get("deployment")
         return name if isinstance(name, str) else ""
 
-    def load(self, name: str | None = None) -> Config:
+    def load(self, name: str | None = None, files: LocalFiles | None = None) -> Config:
         """Returns the configuration of the entry with that name, or the only one.
+
+        `files` are those of all configurations that are loaded now: what several of them name is read once.
 
         Raises:
             ConfigError: all problems of the file.
         """
         layers = self._layers if name is None else select_deployment(self._layers, name)
-        document, values = _checked(layers, self.path, self._environ, self._settings)
+        document, values = _checked(layers, self.path, self._environ, self._settings, files)
         check_rules(document, values, self._rules)
         if document.problems:
             raise ConfigError(document.problems)
@@ -75,7 +78,11 @@ def read_values(path: Path, environ: Mapping[str, str], settings: Sequence[str] 
 
 
 def _checked(
-    layers: Document, path: Path, environ: Mapping[str, str], settings: Sequence[str]
+    layers: Document,
+    path: Path,
+    environ: Mapping[str, str],
+    settings: Sequence[str],
+    files: LocalFiles | None = None,
 ) -> tuple[Document, Values]:
     schema = load_schema()
     document = with_settings(layers, settings, schema)
@@ -83,4 +90,4 @@ def _checked(
     interpolation.run()
     give_types(document, schema, interpolation.from_environment)
     check(document, schema, interpolation.depends)
-    return document, Values(document, schema, path.absolute().parent)
+    return document, Values(document, schema, path.absolute().parent, files=files)

@@ -13,6 +13,7 @@ from typing import Any
 from ..packaged import own_folder
 from ..path_checks import expand_home
 from .document import Document, KeyPath
+from .local_files import LocalFiles
 from .schema import Schema, with_defaults
 
 # What a default path is relative to: the folder of the configurations that come with geopipe.
@@ -26,7 +27,16 @@ class Unavailable(Exception):  # noqa: N818 - a signal, not an error
 class Values:
     """Reads by dotted path."""
 
-    def __init__(self, document: Document, schema: Schema, folder: Path, own_folder: Path = OWN_CONFIG_FOLDER) -> None:
+    def __init__(
+        self,
+        document: Document,
+        schema: Schema,
+        folder: Path,
+        own_folder: Path = OWN_CONFIG_FOLDER,
+        files: LocalFiles | None = None,
+    ) -> None:
+        """`files` has what other configurations that are loaded now have read of the same files."""
+        self.files = files or LocalFiles()
         self._document = document
         self._data = with_defaults(schema, document.data)
         self._folder = folder
@@ -34,7 +44,7 @@ class Values:
 
     def __getitem__(self, dotted: str) -> Any:
         path: KeyPath = tuple(dotted.split("."))
-        if any(_related(path, unknown) for unknown in self._document.unknown):
+        if self._document.unknown and any(_related(path, unknown) for unknown in self._document.unknown):
             raise Unavailable(dotted)
         return self._at(path)
 

@@ -19,7 +19,7 @@ class Columns:
 
     longitude: str
     latitude: str
-    others: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict, hash=False)
     """By configuration key: columns without coordinates."""
 
     @property

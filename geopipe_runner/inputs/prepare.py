@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from .text_format import TextFormat, UnusableInputError, detect, records
 
 _STRICTLY_READ = 8_000_000
 """Bytes of a file that is searched for a quotation mark that is never closed."""
+_SETTLED_AFTER = 2_000_000_000
+"""Nanoseconds. The coarsest times of files are those of FAT, with two seconds."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ def prepare(config: Config, columns: Columns | None = None, *, is_csv: bool = Fa
         return PreparedInput()
     if not (columns or is_csv or config.input.encoding or config.input.delimiter):
         return PreparedInput(source)
+    settings = config.input.encoding, config.input.delimiter, columns, is_csv
     try:
-        return _prepare(source, config, columns, is_csv)
+        state = _settled_state(source)
+        return _prepare_once(state, source, *settings) if state else _prepare(source, *settings)
     except UnusableInputError as error:
         path = tuple(error.key.split("."))
         raise ConfigError([config.problem(path, error.what, error.valid)]) from None
@@ -63,8 +69,33 @@ def prepare(config: Config, columns: Columns | None = None, *, is_csv: bool = Fa
         raise ConfigError([config.problem(("input", "source"), what, "use a readable CSV file")]) from None
 
 
-def _prepare(source: Path, config: Config, columns: Columns | None, is_csv: bool) -> PreparedInput:
-    form = detect(source, config.input.encoding, config.input.delimiter, columns.names if columns else ())
+def _settled_state(source: Path) -> tuple[int, ...] | None:
+    """Returns what is different after each change of the file; None if it was changed just now.
+
+    The times of a file are as coarse as the system's clock, so a second change in the same moment would not show.
+    """
+    stat = source.stat()
+    is_settled = time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_AFTER
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) if is_settled else None
+
+
+@lru_cache(maxsize=16)
+def _prepare_once(
+    _state: tuple[int, ...],
+    source: Path,
+    encoding: str | None,
+    delimiter: str | None,
+    columns: Columns | None,
+    is_csv: bool,
+) -> PreparedInput:
+    """Returns what all deployments of a command share that have the same file and the same settings for it."""
+    return _prepare(source, encoding, delimiter, columns, is_csv)
+
+
+def _prepare(
+    source: Path, encoding: str | None, delimiter: str | None, columns: Columns | None, is_csv: bool
+) -> PreparedInput:
+    form = detect(source, encoding, delimiter, columns.names if columns else ())
     notes: list[str] = []
     blanks = False
     if columns is not None:

@@ -136,7 +136,7 @@ class EventSourceMapping(Kind[MappingSpec]):
     def observe(self, aws: Aws, spec: MappingSpec) -> Observed | None:
         """A mapping without tags is owned through the function, which alone it serves."""
         client = aws.client("lambda")
-        mapping = next((entry for entry in _listed(client, spec) if not _is_going(entry)), None)
+        mapping = next((entry for entry in _listed(aws, spec) if not _is_going(entry)), None)
         if mapping is None:
             return None
         arn = mapping.get("EventSourceMappingArn") or aws.account.arn(
@@ -160,7 +160,7 @@ class EventSourceMapping(Kind[MappingSpec]):
         try:
             uuid = self._create(aws, spec)
         except ClientError as error:
-            going = [mapping["UUID"] for mapping in _listed(aws.client("lambda"), spec) if _is_going(mapping)]
+            going = [mapping["UUID"] for mapping in _listed(aws, spec) if _is_going(mapping)]
             if error_code(error) != "ResourceConflictException" or not going:
                 raise
             for old in going:
@@ -234,14 +234,19 @@ def _is_going(mapping: Mapping[str, Any]) -> bool:
     return bool(mapping["State"] == "Deleting")
 
 
-def _listed(client: Any, spec: MappingSpec) -> list[dict[str, Any]]:
+def _listed(aws: Aws, spec: MappingSpec) -> list[dict[str, Any]]:
+    client = aws.client("lambda")
     if spec.uuid:
         mapping = none_if_not_found(lambda: client.get_event_source_mapping(UUID=spec.uuid))
         return [mapping] if mapping else []
-    listing = none_if_not_found(
-        lambda: client.list_event_source_mappings(EventSourceArn=spec.queue_arn, FunctionName=spec.function)
-    )
-    return list(listing["EventSourceMappings"]) if listing else []
+
+    def read() -> list[dict[str, Any]]:
+        pages = client.get_paginator("list_event_source_mappings").paginate(FunctionName=spec.function)
+        return none_if_not_found(lambda: [entry for page in pages for entry in page["EventSourceMappings"]]) or []
+
+    # The queue of a function and its dead-letter queue both have a mapping to it.
+    mappings = aws.read_once(("mappings", spec.function), read)
+    return [mapping for mapping in mappings if mapping.get("EventSourceArn") == spec.queue_arn]
 
 
 def _settings(spec: MappingSpec) -> dict[str, Any]:

@@ -93,15 +93,19 @@ class DefinitionPositions:
     def __init__(self, source: str, text: str) -> None:
         """`text` is what `source` renders to, or the same."""
         self._text = text
-        self._template = None if source == text else TemplatePositions(source, text)
+        self._source = source
 
     def of_text(self, position: Position) -> Position | None:
         """Returns the place in the file of a place in the rendered text, if it is known."""
-        return self._template.find(position) if self._template else position
+        return position if self._source == self._text else self._template.find(position)
 
     def of_value(self, path: JsonPath) -> Position | None:
         """Returns the place of the value at `path`, or of the innermost one around it, if it is known."""
         return self.of_text(self._layout.nearest(path))
+
+    @cached_property
+    def _template(self) -> TemplatePositions:
+        return TemplatePositions(self._source, self._text)
 
     @cached_property
     def _layout(self) -> JsonLayout:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 LEFT_BEHIND = "left behind by an earlier configuration"
 
+_TAGS = "tag:GetResources"
+
+Search = Callable[[], tuple[tuple[str, str], ...]]
+"""Returns ARNs, each with the deployment that its tag names; "" where no tag was read."""
+
 
 class NotAllowedToSearchError(Exception):
     """The caller may not search, so orphans stay unknown. `operation` was denied."""
@@ -37,19 +42,22 @@ def search(aws: Aws, blueprint: Blueprint, *, may_share: bool = False) -> frozen
 
     With `may_share`, many deployments of a command search the account once.
     """
-    deployment = blueprint.deployment
+    owner, path = blueprint.deployment.config.deployment, blueprint.deployment.iam_path
     is_shared = may_share and aws.serves_many
-    searches: dict[str, Callable[[], Iterator[str]]] = {
-        "tag:GetResources": partial(_tagged, aws, deployment.config.deployment, is_shared=is_shared)
-    }
+    searches: dict[str, Search] = {_TAGS: partial(_tagged, aws, "" if is_shared else owner)}
     searches |= {
-        kind.search_permission: partial(_below, kind, aws, deployment.iam_path, is_shared=is_shared)
+        kind.search_permission: partial(_below, aws, kind, IAM_ROOT if is_shared else path)
         for kind in KINDS
         if kind.search_permission
     }
     with aws.read_only():
-        observed = in_parallel({name: partial(_allowed, name, search_one) for name, search_one in searches.items()})
-    return frozenset().union(*observed.values())
+        if is_shared:
+            begun = {name: aws.once(name, search_one) for name, search_one in searches.items()}
+            found = {name: _allowed(name, result.result) for name, result in begun.items()}
+        else:
+            found = in_parallel({name: partial(_allowed, name, search_one) for name, search_one in searches.items()})
+    tagged = {arn for arn, its_owner in found.pop(_TAGS) if its_owner == owner}
+    return frozenset(tagged.union(arn for below in found.values() for arn, _ in below if path in arn))
 
 
 def find(
@@ -88,31 +96,26 @@ def _in_line(steps: list[PlannedChange]) -> Iterator[PlannedChange]:
         before = (step.key,)
 
 
-def _allowed(name: str, find_them: Any) -> frozenset[str]:
+def _allowed(name: str, find_them: Search) -> tuple[tuple[str, str], ...]:
     try:
-        return frozenset(find_them())
+        return find_them()
     except Exception as error:
         if is_denied(error):
             raise NotAllowedToSearchError(name) from None
         raise
 
 
-def _below(kind: Kind[Any], aws: Aws, path: str, *, is_shared: bool) -> Iterator[str]:
-    """Yield the ARNs of everything of a kind below `path`."""
-    if not is_shared:
-        return kind.search(aws, path)
-    found = aws.once(kind.search_permission, lambda: tuple(kind.search(aws, IAM_ROOT)))
-    return (arn for arn in found if path in arn)
+def _below(aws: Aws, kind: Kind[Any], path: str) -> tuple[tuple[str, str], ...]:
+    """Returns everything of a kind below `path`."""
+    return tuple((arn, "") for arn in kind.search(aws, path))
 
 
-def _tagged(aws: Aws, deployment: str, *, is_shared: bool) -> Iterator[str]:
-    """Yield the ARNs of what carries the tag of `deployment`."""
-
-    def read(**values: list[str]) -> Iterator[tuple[str, str]]:
-        pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources")
-        for page in pages.paginate(TagFilters=[{"Key": OWNER_TAG, **values}]):
-            for entry in page["ResourceTagMappingList"]:
-                yield entry["ResourceARN"], tag_map(entry["Tags"]).get(OWNER_TAG, "")
-
-    found = aws.once("tags", lambda: tuple(read())) if is_shared else read(Values=[deployment])
-    yield from (arn for arn, owner in found if owner == deployment)
+def _tagged(aws: Aws, owner: str) -> tuple[tuple[str, str], ...]:
+    """Returns what carries the tag of `owner`; with "", that of any deployment."""
+    values = {"Values": [owner]} if owner else {}
+    pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources")
+    return tuple(
+        (entry["ResourceARN"], tag_map(entry["Tags"]).get(OWNER_TAG, ""))
+        for page in pages.paginate(TagFilters=[{"Key": OWNER_TAG, **values}])
+        for entry in page["ResourceTagMappingList"]
+    )

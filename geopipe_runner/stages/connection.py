@@ -73,7 +73,7 @@ def connect_for_run(session: Session, endpoint: Endpoint) -> Iterator[Context]:
             definition = execution_input.load_definition(session.deployment(aws.account))
         named = execution_input.named(session.deployment(aws.account), definition)
         # Not earlier: until the connection stands, a signal ends the process without another word.
-        with tempfile.TemporaryDirectory(prefix="geopipe-") as folder:
+        with tempfile.TemporaryDirectory(prefix="geopipe-") if prepared.form else nullcontext("") as folder:
             file = prepared.convert(Path(folder))
             estimate = job_of(config.job).estimate(config, file)
             notes = (*prepared.notes, *package_notes, *estimate.notes)

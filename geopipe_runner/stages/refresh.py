@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from ..aws.parallel import in_parallel
+from ..aws.parallel import in_background
 from ..context import Context
 from ..events import Note
 from ..jobs.base import AccountCheck
@@ -33,15 +31,13 @@ def refresh(context: Context, *, for_a_run: bool) -> CurrentState:
     """
     aws, blueprint = context.aws, context.blueprint
     job = job_of(context.config.job)
-    reads: dict[str, Callable[[], Any]] = {
-        "seen": partial(plan.observe, aws, blueprint.resources),
-        "account": partial(aws.once, job, partial(job.check_account, aws)) if for_a_run else AccountCheck,
-        # An emulator that has just started holds nothing to search for.
-        "arns": frozenset if context.config.forgets else partial(_search, context, may_share=for_a_run),
-    }
-    results = in_parallel(reads)
-    orphans_found = orphans.find(aws, blueprint, results["seen"], results["arns"])
-    return CurrentState(results["seen"], orphans_found, results["account"])
+    checked = aws.once(job, partial(job.check_account, aws)) if for_a_run else None
+    # An emulator that has just started holds nothing to search for.
+    searched = None if context.config.forgets else in_background(partial(_search, context, may_share=for_a_run))
+    seen = plan.observe(aws, blueprint.resources)
+    account_check = checked.result() if checked else AccountCheck()
+    arns: frozenset[str] = searched.result() if searched else frozenset()
+    return CurrentState(seen, orphans.find(aws, blueprint, seen, arns), account_check)
 
 
 def _search(context: Context, *, may_share: bool) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import botocore.config
@@ -13,6 +14,7 @@ from botocore.awsrequest import AWSResponse
 from geopipe_runner.aws.account import Account
 from geopipe_runner.aws.clients import Aws, WriteRefusedError, is_read
 from geopipe_runner.aws.endpoint import on_loopback
+from geopipe_runner.aws.parallel import in_parallel
 from geopipe_runner.aws.retry import Retrier
 from geopipe_runner.aws.session import _use_short_models
 from tests.support.runner_fakes import ACCOUNT_ID, FakeTime
@@ -96,6 +98,34 @@ def test_after_a_plan_writes_leave_again_even_if_it_failed(aws: Aws, wire: Wire)
         raise KeyError
     aws.client("s3").put_object(Bucket=BUCKET, Key="k")
     assert len(wire.requests) == 1
+
+
+def test_equal_reads_of_a_plan_are_one(aws: Aws) -> None:
+    reads: list[int] = []
+    are_all_there = threading.Barrier(4, timeout=60)
+
+    def read() -> int:
+        reads.append(1)
+        return len(reads)
+
+    def ask() -> int:
+        are_all_there.wait()
+        return aws.read_once("what", read)
+
+    assert [aws.read_once("what", read) for _ in range(2)] == [1, 2]
+    for expected in (3, 4):  # a later plan reads again
+        with aws.read_only():
+            assert set(in_parallel(dict.fromkeys("abcd", ask)).values()) == {expected}
+            assert aws.read_once("something else", lambda: "else") == "else"
+    assert aws.read_once("what", read) == 5
+
+
+def test_an_error_of_a_shared_read_is_that_of_all_who_ask_for_it(aws: Aws) -> None:
+    with aws.read_only():
+        for _ in range(2):
+            with pytest.raises(KeyError, match="first"):
+                aws.read_once("what", lambda: {}["first"])
+    assert aws.read_once("what", lambda: "found") == "found"
 
 
 def test_the_guard_holds_for_paginators_and_waiters_too(aws: Aws, wire: Wire) -> None:

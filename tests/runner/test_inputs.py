@@ -14,6 +14,7 @@ from geopipe_runner.config.model import S3Location
 from geopipe_runner.errors import ConfigError
 from geopipe_runner.inputs.prepare import PreparedInput
 from geopipe_runner.jobs.custom import Custom
+from geopipe_runner.jobs.map_matching import MapMatching
 from geopipe_runner.jobs.reverse_geocoding import ReverseGeocoding
 from tests.support.runner_fakes import deployment, shipped
 
@@ -21,9 +22,13 @@ ROWS = [["Longitude", "Latitude", "Name"], ["12.4924", "41.8902", "Rom"], ["18.0
 PLAIN = "".join(",".join(row) + "\n" for row in ROWS)
 
 
-def prepare(source: Path | S3Location, job: Any = None, **changes: Any) -> PreparedInput:
+def prepare(
+    source: Path | S3Location, job: Any = None, columns: tuple[str, str] | None = None, **changes: Any
+) -> PreparedInput:
     config = shipped()
     config = replace(config, input=replace(config.input, source=source, **changes))
+    if columns:
+        config = replace(config, job=replace(config.job, id_column=columns[0], timestamp_column=columns[1]))
     prepared: PreparedInput = (job or ReverseGeocoding()).prepare_input(deployment(config))
     return prepared
 
@@ -195,3 +200,51 @@ def test_what_is_not_ours_to_check(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path)
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every file for one that was changed long ago."""
+    monkeypatch.setattr("geopipe_runner.inputs.prepare._SETTLED_AFTER", -1)
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_is_found_in_a_file_is_shared(tmp_path: Path) -> None:
+    source = written(tmp_path, PLAIN)
+    first = prepare(source)
+    assert prepare(source) is first
+    assert prepare(written(tmp_path, PLAIN, "others.csv")) == replace(first, source=tmp_path / "others.csv")
+
+
+@pytest.mark.usefixtures("settled")
+def test_other_settings_for_the_same_file_find_something_else(tmp_path: Path) -> None:
+    source = written(tmp_path, PLAIN)
+    assert prepare(source).form is None
+    assert "it has 'Longitude,Latitude,Name'" in refusal(source, delimiter=";")
+    assert prepare(source, job=MapMatching(), columns=("Name", "Latitude")).form is None
+    with pytest.raises(ConfigError, match="has no column 'time'"):
+        prepare(source, job=MapMatching(), columns=("Name", "time"))
+    assert prepare(source, job=Custom()).form is None
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_problem_of_a_shared_file_is_reported_for_each_deployment(tmp_path: Path) -> None:
+    source = written(tmp_path, "Longitude,Latitude\n")
+    assert refusal(source) == refusal(source)
+    assert "has a header line and no rows" in refusal(source)
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    assert prepare(written(tmp_path, PLAIN)).notes == ()
+    source = written(tmp_path, PLAIN.replace(",", ";"))
+    assert "is converted to UTF-8 with commas" in prepare(source).notes[0]
+    source.unlink()
+    assert "cannot be read" in refusal(source)
+
+
+def test_a_file_that_was_changed_just_now_is_read_again(tmp_path: Path) -> None:
+    """Its times may be those of the change before."""
+    for text, delimiter in ((PLAIN, None), (PLAIN.replace(",", ";"), ";"), (PLAIN.replace(",", "|"), "|")):
+        form = prepare(written(tmp_path, text)).form
+        assert (form.delimiter if form else None) == delimiter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -68,6 +70,32 @@ def test_an_endless_template_ends(name: str, tmp_path: Path, monkeypatch: pytest
     # Time that runs out in a nested expression is reported where the whole expression began.
     assert caught.value.message.startswith((f"{path}:1: ", f"{path}:2: "))
     assert "JSON" not in caught.value.message
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_template_that_fills_the_memory_ends(tmp_path: Path) -> None:
+    """It keeps two thousand texts of 1 MB. A process of its own has not used as much memory before.
+
+    The highest use of a process counts for the program that replaces it. So a shell starts another process.
+    """
+    path = tmp_path / "t.json.j2"
+    lines = (f"{{% set text_{number} = 'x' * 1000000 %}}" for number in range(2000))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    program = (
+        "import pathlib, sys\n"
+        "from geopipe_runner.errors import TemplateError\n"
+        "from geopipe_runner.pipeline import template\n"
+        "try:\n"
+        "    template.render(pathlib.Path(sys.argv[1]), {})\n"
+        "except TemplateError as error:\n"
+        "    print(error.message)\n"
+    )
+    command = ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", program, str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}:[0-9]+: it needs more than 536,870,912 bytes of memory\n", ended.stdout
+    )
 
 
 def test_ordinary_operations_are_allowed(tmp_path: Path) -> None:

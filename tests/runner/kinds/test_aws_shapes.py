@@ -74,7 +74,10 @@ def observe(case: Mapping[str, Any], resource: Resource) -> Observed:
         text = text.replace(CODE_HASH, package.sha256)
     answers = json.loads(text)
     aws: Any = SimpleNamespace(
-        client=lambda service: Recorded(service, answers), account=Account(ACCOUNT, REGION), read_only=None
+        client=lambda service: Recorded(service, answers),
+        account=Account(ACCOUNT, REGION),
+        read_only=None,
+        read_once=lambda _what, read: read(),
     )
     found = resource.kind.observe(aws, resource.spec)
     assert found is not None

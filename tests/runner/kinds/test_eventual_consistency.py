@@ -113,12 +113,14 @@ def test_another_refusal_is_not_repeated(
 class SlowMapping:
     """Lambda with a mapping that is being deleted, seen a few more times before it no longer exists."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue_arn: str) -> None:
         self.views = 4
         self.created = 0
+        self._old = {"UUID": "old", "State": "Deleting", "EventSourceArn": queue_arn}
 
-    def list_event_source_mappings(self, **_: Any) -> dict[str, Any]:
-        return {"EventSourceMappings": [{"UUID": "old", "State": "Deleting"}] if self.views else []}
+    def get_paginator(self, _operation: str) -> Any:
+        pages = [{"EventSourceMappings": [self._old] if self.views else []}]
+        return SimpleNamespace(paginate=lambda **_: pages)
 
     def get_event_source_mapping(self, UUID: str) -> dict[str, str]:  # noqa: N803
         if UUID == "new":
@@ -136,9 +138,10 @@ class SlowMapping:
 
 
 def test_a_mapping_that_is_being_deleted_is_awaited(make_world: MakeWorld) -> None:
-    mapping, slow = make_world().resource("mapping"), SlowMapping()
+    mapping = make_world().resource("mapping")
+    slow = SlowMapping(mapping.spec.queue_arn)
     retrier = Retrier(lambda _text: None, time=Hurried())
-    aws: Any = SimpleNamespace(client=lambda _service: slow, retrier=retrier)
+    aws: Any = SimpleNamespace(client=lambda _service: slow, retrier=retrier, read_once=lambda _what, read: read())
     assert mapping.kind.observe(aws, mapping.spec) is None
     assert mapping.kind.create(aws, mapping.spec) == "new"
     assert (slow.created, slow.views) == (2, 0)

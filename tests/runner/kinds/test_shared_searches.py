@@ -64,3 +64,18 @@ def test_a_later_look_searches_again(make_world: MakeWorld) -> None:
     after = orphans.search(world.aws, nothing)
     assert len(before - after) == 1
     assert calls["GetResources"] == 2
+
+
+def test_the_mappings_of_a_function_are_listed_once(make_world: MakeWorld) -> None:
+    world, keys = make_world(), ["mapping", "dead_letter_mapping"]
+    world.apply([*world.closure("mapping"), *world.closure("dead_letter_mapping"), *keys])
+    calls: Counter[str] = Counter()
+
+    def count(model: Any, **_: Any) -> None:
+        calls[model.name] += 1
+
+    world.aws.client("lambda").meta.events.register("before-call", count)
+    seen = plan.observe(world.aws, world.some(keys).resources)
+    assert calls == {"ListEventSourceMappings": 1, "ListTags": 2}
+    mappings = [seen["mapping"], seen["dead_letter_mapping"]]
+    assert len({mapping.identity for mapping in mappings if mapping}) == 2
