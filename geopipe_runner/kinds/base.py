@@ -248,6 +248,9 @@ class Kind(ABC, Generic[S]):
     def create(self, aws: Aws, spec: S) -> str:
         """Create it, with our tags from the first moment, and return its identity."""
 
+    def finish_creation(self, aws: Aws, spec: S) -> None:
+        """Do what is left after `create`. Where it holds the lock, only what depends on it waits for this."""
+
     @abstractmethod
     def update(self, aws: Aws, spec: S, observed: Observed, changes: tuple[Change, ...]) -> None:
         """Make only the calls that `changes` need. Attributes that we do not manage stay as they are."""

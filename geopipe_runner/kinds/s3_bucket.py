@@ -209,8 +209,10 @@ class S3Bucket(Kind[BucketSpec]):
                     "Run the same command again later, choose another `bucket.name`, or raise `bucket.name_timeout`.",
                 ) from None
             raise
-        self._put_settings(aws, spec, "public_access_block", "policy")
         return f"s3://{spec.name}"
+
+    def finish_creation(self, aws: Aws, spec: BucketSpec) -> None:
+        self._put_settings(aws, spec, "public_access_block", "policy")
 
     def update(self, aws: Aws, spec: BucketSpec, observed: Observed, changes: tuple[Change, ...]) -> None:
         # PutBucketTagging replaces all tags, so the call includes those of others. AWS keeps `aws:` tags by itself.

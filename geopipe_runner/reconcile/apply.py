@@ -66,7 +66,7 @@ def apply(
 
     A change that `approve` declines becomes KEEP. The keys `in_turn` wait for all dependencies of their resource, so
     that a question about one follows the messages about those. With `before_others`, what holds the lock of the
-    deployment is created first. Everything else waits for it, and for this function.
+    deployment is created first, and everything waits for that function. Only what depends on it waits for its settings.
 
     Raises:
         ApplyFailed: with what was done and what was not.
@@ -75,37 +75,50 @@ def apply(
     identities: dict[str, str] = {}
     failed: list[str] = []
     locked_in = [step.key for step in plan if step.resource.kind.holds_lock] if before_others else []
+    end_of = {key: f"end of {key}" for key in locked_in}
+    locked_by = {end: key for key, end in end_of.items()}
 
     def work(key: str) -> None:
-        step = steps[key]
+        step = steps[locked_by.get(key, key)]
         if not step.resource.is_used:
-            progress.existing[key] = step
-        identities[key] = _apply_one(aws, step)
+            progress.existing[step.key] = step
+        if key not in locked_by:
+            identities[key] = _apply_one(aws, step)
+        if key not in end_of and (step.action is Action.CREATE or step.observed is None):
+            step.resource.kind.finish_creation(aws, step.resource.spec)
 
     def before(key: str) -> bool:
         if failed:
             return False
+        if key in locked_by:
+            return True
         if steps[key].writes and not approve(steps[key]):
             steps[key] = replace(steps[key], action=Action.KEEP, reason="declined")
         return True
 
     def after(key: str, error: BaseException | None) -> bool:
+        if error is None and key in end_of and before_others:
+            before_others()
+            return not failed
+        key = locked_by.get(key, key)
         outcome = ChangeResult(steps[key], identities.get(key, ""), error)
         if error is not None:
             failed.append(key)
         if error is not None or key in identities:
             progress.outcomes[key] = outcome
             report(outcome)
-        if error is None and key in locked_in and before_others:
-            before_others()
         return not failed
 
     first = {
         key: step.resource.dependencies if key in in_turn else step.resource.creation_dependencies
         for key, step in steps.items()
     }
-    first = {key: needs if key in locked_in else (*needs, *locked_in) for key, needs in first.items()}
-    Walk(first, work).run(before, after)
+    waits_for = {
+        key: needs if key in locked_in else (*(end_of.get(need, need) for need in needs), *locked_in)
+        for key, needs in first.items()
+    }
+    waits_for |= {end: (key,) for key, end in end_of.items()}
+    Walk(waits_for, work).run(before, after)
     if failed:
         raise _apply_failed(plan, progress)
     return Plan(tuple(steps[step.key] for step in plan))

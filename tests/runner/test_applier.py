@@ -325,19 +325,63 @@ class LockKind(ThingKind):
         self._call(aws, "empty", spec)
 
 
+class SettledLockKind(LockKind):
+    """It has settings, for which only what depends on it waits."""
+
+    def finish_creation(self, aws: Any, spec: ThingSpec) -> None:
+        self._call(aws, "settle", spec)
+
+
 def lock_holder(key: str, **settings: Any) -> Resource:
     return dataclasses.replace(thing(key, **settings), kind=LockKind())
 
 
 def test_what_holds_the_lock_is_created_before_anything_else() -> None:
     run = Run(thing("a"), lock_holder("store"), thing("b", "a"))
+    apply_with_lock(run)
+    assert run.aws.calls == ["create store", "lock", "create a", "create b"]
+
+
+def apply_with_lock(run: Run) -> None:
     made = plan.plan(run.blueprint, plan.observe(run.aws, run.blueprint.resources))
 
     def take_lock() -> None:
         run.aws.record("lock")
 
     apply(run.aws, made, run.reported.append, yes, run.progress, before_others=take_lock)
-    assert run.aws.calls == ["create store", "lock", "create a", "create b"]
+
+
+def test_only_what_depends_on_it_waits_for_its_settings() -> None:
+    """They wait here for what does not."""
+    other_is_created = threading.Event()
+
+    def meanwhile(verb: str) -> None:
+        assert verb != "settle" or other_is_created.wait(90)
+
+    store = dataclasses.replace(lock_holder("store", meanwhile=meanwhile), kind=SettledLockKind())
+    other = thing("other", meanwhile=lambda _verb: other_is_created.set())
+    run = Run(store, thing("inside", "store"), other)
+    apply_with_lock(run)
+    assert run.aws.calls[:2] == ["create store", "lock"]
+    assert run.aws.calls.index("settle store") < run.aws.calls.index("create inside")
+    assert sorted(outcome.step.key for outcome in run.reported) == ["inside", "other", "store"]
+
+
+def test_settings_that_fail_are_a_failure_of_what_holds_the_lock() -> None:
+    store = dataclasses.replace(lock_holder("store", fails=("settle",)), kind=SettledLockKind())
+    run = Run(store, thing("inside", "store"))
+    with pytest.raises(ApplyFailed, match=r"Failed to create thing store: .*cannot settle store"):
+        apply_with_lock(run)
+    assert run.aws.calls == ["create store", "lock"]
+    assert "store" in run.progress.existing
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_settings_are_part_of_a_creation_also_without_a_lock(there: bool) -> None:
+    store = dataclasses.replace(lock_holder("store"), kind=SettledLockKind())
+    run = Run(store, **({"store": seen(store)} if there else {}))
+    run.apply()
+    assert run.aws.calls == ([] if there else ["create store", "settle store"])
 
 
 def test_without_the_lock_nothing_else_is_created() -> None:

@@ -212,6 +212,7 @@ def test_the_bucket_is_made_in_its_region(make_world: MakeWorld, region: str, lo
     bucket = world.resource("bucket")
     spec: Any = dataclasses.replace(bucket.spec, region=region)
     bucket.kind.create(world.aws, spec)
+    bucket.kind.finish_creation(world.aws, spec)
     found = world.hands.client("s3", region).get_bucket_location(Bucket=spec.name)
     assert found["LocationConstraint"] == location
     assert world.aws.account.account_id == ACCOUNT
