@@ -113,12 +113,12 @@ def executions(endpoint: Emulator, name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "count", "most"), [(log_lines, 2000, 20), (objects, 60, 4000), (executions, 40, 8000)]
+    ("make", "count", "most"), [(log_lines, 10_000, 60), (objects, 60, 12_000), (executions, 40, 12_000)]
 )
 def test_what_is_kept_takes_little_memory(
     endpoint: Emulator, make: Callable[[Emulator, str, int], None], count: int, most: int
 ) -> None:
-    """`most` is in bytes each, which have more bytes of text or content: 70, 20,000, and 13,000."""
+    """`most` is in bytes each, which have more bytes of text or content: about 70, 20,000, and 13,000."""
     # What the first calls import and make does not count.
     make(endpoint, "first", 3)
     gc.collect()
