@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import tempfile
 import threading
 from collections import deque
 from collections.abc import ItemsView, Iterator, Mapping
@@ -58,6 +57,7 @@ class ColdStorage:
 
 def _connect() -> sqlite3.Connection:
     import sqlite3
+    import tempfile
 
     descriptor, path = tempfile.mkstemp(prefix="geopipe-emulator-")
     os.close(descriptor)
