@@ -1,15 +1,18 @@
 """Keeps on disk what an account must keep and few ever look at again: what has ended, log lines, contents of objects.
 
-The file has no name and ends with the process. It is SQLite's own kind of temporary database, which stays in memory
-until it has two megabytes. If it cannot be written, for instance because the disk is full, the bytes stay in memory.
+The file has no name and ends with the process. If it cannot be written, for instance because the disk is full, the
+bytes stay in memory. SQLite's own kind of temporary database would not do: it writes what it has kept later, also while
+it reads, and a full disk then takes values that were kept before.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from collections import deque
 from collections.abc import ItemsView, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ class ColdStorage:
                 while self.unused:
                     connection.execute("DELETE FROM kept WHERE number = ?", (self.unused.popleft(),))
                 return connection.execute("INSERT INTO kept (data) VALUES (?)", (data,)).lastrowid or data
-        except (sqlite3.Error, OverflowError):
+        except (sqlite3.Error, OSError, OverflowError):
             return data
 
     def read(self, number: int) -> bytes:
@@ -48,13 +51,28 @@ class ColdStorage:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            import sqlite3
-
-            self._connection = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-            for setting in _SETTINGS:
-                self._connection.execute(f"PRAGMA {setting}")
-            self._connection.execute("CREATE TABLE kept (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+            self._connection = _connect()
         return self._connection
+
+
+def _connect() -> sqlite3.Connection:
+    import sqlite3
+    import tempfile
+
+    descriptor, path = tempfile.mkstemp(prefix="geopipe-emulator-")
+    os.close(descriptor)
+    try:
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            for setting in _SETTINGS:
+                connection.execute(f"PRAGMA {setting}")
+            connection.execute("CREATE TABLE kept (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+        except sqlite3.Error:
+            connection.close()
+            raise
+    finally:
+        Path(path).unlink()
+    return connection
 
 
 STORAGE = ColdStorage()

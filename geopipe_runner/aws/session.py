@@ -35,7 +35,6 @@ def make_session(
 
     `interactive`: the user can answer when a profile asks for an MFA code.
     """
-    secrets.register_settings(config.named_secrets)
     if config.target == "local":
         session = _isolated_session()
         _use_short_models(session)

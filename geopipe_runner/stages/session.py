@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..aws import secrets
 from ..aws.account import Account
 from ..aws.clock import Clock
 from ..config.model import Config
@@ -82,6 +83,10 @@ class Session:
     """Called when an interruption has to be handled with care from now on: something exists, or a person is asked."""
     shared: Shared | None = None
     """What it shares with other deployments of the same command."""
+
+    def __post_init__(self) -> None:
+        # Here, not with the credentials: these belong to several deployments, and each has secrets of its own.
+        secrets.register_settings(self.config.named_secrets)
 
     def check(self) -> tuple[dict[str, Any], PreparedInput]:
         """Check everything that needs no call, and return the pipeline's definition and the input.

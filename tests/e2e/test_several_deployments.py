@@ -226,6 +226,31 @@ def test_what_several_have_in_common_is_reported_once(workplace: Workplace, emul
     assert emulator.calls() == before
 
 
+def test_the_secrets_of_each_deployment_are_hidden(workplace: Workplace, emulator: Standing) -> None:
+    code = workplace.folder / "code"
+    code.mkdir()
+    lines = (
+        "import os",
+        "def lambda_handler(event, context):",
+        "    raise RuntimeError('not ' + os.environ['PASSWORD'])",
+    )
+    (code / "handler.py").write_text("\n".join(lines))
+    secrets = {"PW_ONE": "first-secret", "PW_TWO": "second-secret"}
+    deployments = {
+        f"hides-{name[3:].lower()}": {
+            "function": {"source": str(code), "environment": {"PASSWORD": f"${{env:{name}}}"}}
+        }
+        for name in secrets
+    }
+    fleet = write_fleet(workplace.folder, emulator.url, deployments, job={})
+    done = workplace.geopipe(
+        *("run", fleet, "--non-interactive", "--cleanup=all", "--output-dir", "out", "--jobs", "1"), env=secrets
+    )
+    assert done.returncode == 3 and done.stderr.count("not (hidden)") >= 2, done.stderr
+    saved = [path.read_text() for path in (workplace.folder / "out").rglob("*") if path.is_file()]
+    assert not any(secret in text for secret in secrets.values() for text in (done.stdout, done.stderr, *saved))
+
+
 def test_what_is_ambiguous_is_refused_before_any_call(workplace: Workplace, emulator: Standing) -> None:
     before = emulator.calls()
     fleet = write_fleet(workplace.folder, emulator.url, {"one": {}, "two": {}})

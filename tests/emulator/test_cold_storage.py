@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from geopipe_emulator.cold_storage import ColdBytes, ColdMapping, ColdStorage, ColdValue
 from geopipe_emulator.services.s3.cold_objects import ColdContent
@@ -57,6 +63,39 @@ def test_on_a_full_disk_new_values_stay_in_memory_and_old_ones_are_unharmed() ->
     del before[5:]
     assert ColdBytes(b"fits again", storage).read() == b"fits again"
     assert rows_of(storage) == 6
+
+
+# No file of this process can be longer than 300 kB. The system then refuses a write, as it does on a full disk.
+WITH_A_SMALL_DISK = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+from geopipe_emulator.cold_storage import ColdBytes, ColdStorage
+storage = ColdStorage()
+kept = [ColdBytes(bytes([number % 256]) * 1000, storage) for number in range(5000)]
+wrong = sum(cold.read() != bytes([number % 256]) * 1000 for number, cold in enumerate(kept))
+on_disk = sum(isinstance(cold._kept, int) for cold in kept)
+print(wrong, 100 < on_disk < 300)
+"""
+
+
+def test_reads_do_not_depend_on_a_disk_that_became_full_later() -> None:
+    process = subprocess.run([sys.executable, "-c", WITH_A_SMALL_DISK], capture_output=True, text=True)
+    assert (process.stdout, process.stderr) == ("0 True\n", "")
+
+
+def test_the_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    storage = ColdStorage()
+    assert ColdBytes(b"data", storage).read() == b"data"
+    assert isinstance(storage.add(b"more"), int)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_folder_for_the_file_everything_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert ColdStorage().add(b"data") == b"data"
 
 
 def test_without_a_place_for_the_file_everything_stays_in_memory() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from botocore.exceptions import ClientError
 
 from geopipe_emulator import Emulator
 from geopipe_emulator.emulator import EmulatorServer
+from geopipe_emulator.protocol.errors import ServiceError
 from geopipe_emulator.service import Environment, RequestContext
 from geopipe_emulator.services.sagemaker.steps.base import StepResult, Task
 from geopipe_emulator.services.sagemaker.steps.callback import CallbackStep
+from geopipe_emulator.services.sagemaker.store import ClientToken, Store
 from geopipe_emulator.settings import Settings
 from geopipe_emulator.state.errors import StateError
 from geopipe_emulator.state.file import FORMAT, StateFile, create
 from geopipe_emulator.state.folder import STATE_FILE, StateFolder
 from geopipe_emulator.state.owner import OWNER_FILE
+from geopipe_emulator.state.records import RecordTables
 from tests.support import kept_account as kept
 from tests.support.wait import eventually
 
@@ -397,3 +401,48 @@ def test_an_answer_before_a_resumed_callback_runs_ends_its_step_once() -> None:
     activity.run()
     activity.stop()
     assert results == [StepResult(True)]
+
+
+# Folders of older versions
+
+
+def test_repeated_requests_are_known_from_a_folder_that_has_their_text(tmp_path: Path) -> None:
+    create(tmp_path / STATE_FILE)
+    file = StateFile(tmp_path / STATE_FILE)
+    token = "start".ljust(32, "-")
+    key = {"$": "tuple", "value": ["StartPipelineExecution", kept.REGION, token]}
+    value = {"$": "tuple", "value": ['{"PipelineName": "p"}', "arn:execution"]}
+    file.write([("pipeline client token", json.dumps(key), json.dumps(value))])
+    no_step: Any = None
+    store = Store(RecordTables(file), {}, no_step, lambda: datetime.now(UTC))
+
+    def token_of(name: str) -> ClientToken:
+        request = {"PipelineName": name, "ClientRequestToken": token}
+        return ClientToken.of("StartPipelineExecution", kept.REGION, request)
+
+    assert store._recall(token_of("p")) == "arn:execution"
+    with pytest.raises(ServiceError, match="different parameters"):
+        store._recall(token_of("other"))
+    file.close()
+
+
+def test_a_repeated_answer_is_known_from_a_folder_that_has_the_answer(tmp_path: Path) -> None:
+    create(tmp_path / STATE_FILE)
+    file = StateFile(tmp_path / STATE_FILE)
+    result = {"$": "StepResult", "succeeded": True, "outputs": {"value": "v"}, "reason": ""}
+    answer = {"$": "_CallbackAnswer", "result": result, "request_token": "answer".ljust(32, "-")}
+    known = {"token": "abcdefghij", "execution_arn": "arn:execution", "region": kept.REGION, "sent": True}
+    value = {"$": "_CallbackToken", **known, "answer": answer}
+    file.write([("callback token", '"abcdefghij"', json.dumps(value))])
+    step_type = CallbackStep(Environment(Settings(), "http://127.0.0.1:1", lambda *_: None, tables=RecordTables(file)))
+    context = RequestContext(kept.ACCOUNT, kept.REGION, "aws", "request", "key")
+
+    def send(text: str) -> Any:
+        outputs = [{"Name": "value", "Value": text}]
+        request = {"CallbackToken": "abcdefghij", "OutputParameters": outputs}
+        return step_type.send_success(request | {"ClientRequestToken": answer["request_token"]}, context)
+
+    assert send("v") == {"PipelineExecutionArn": "arn:execution"}
+    with pytest.raises(ServiceError, match="already been answered"):
+        send("w")
+    file.close()

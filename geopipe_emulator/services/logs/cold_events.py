@@ -53,8 +53,8 @@ class ColdEvents:
         with self._lock:
             blocks, newest = tuple(self._blocks), tuple(self._newest)
         for block in blocks:
-            yield from map(_event, json.loads(zlib.decompress(block.read())))
-        yield from map(_event, newest)
+            yield from _events(json.loads(zlib.decompress(block.read())))
+        yield from _events(newest)
 
     def __reduce__(self) -> Any:
         with self._lock:
@@ -70,10 +70,13 @@ def store_events_cold(stream: LogStream) -> None:
         stream.events = kept
 
 
-def _event(row: _Row) -> LogEvent:
+def _events(rows: Iterable[_Row]) -> list[LogEvent]:
     from moto.logs.models import LogEvent
 
-    # The constructor would count up the ids.
-    event = LogEvent.__new__(LogEvent)
-    event.event_id, event.ingestion_time, event.timestamp, event.message = row
-    return event
+    events = []
+    for row in rows:
+        # The constructor would count up the ids.
+        event = LogEvent.__new__(LogEvent)
+        event.event_id, event.ingestion_time, event.timestamp, event.message = row
+        events.append(event)
+    return events

@@ -69,8 +69,7 @@ class ClientToken:
     def of(cls, operation: str, region: str, request: Mapping[str, Any]) -> ClientToken:
         parameters = {key: value for key, value in request.items() if key != "ClientRequestToken"}
         text = json.dumps(parameters, sort_keys=True, default=str)
-        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        return cls(operation, region, request.get("ClientRequestToken", ""), digest)
+        return cls(operation, region, request.get("ClientRequestToken", ""), _digest(text))
 
 
 class Store:
@@ -98,7 +97,9 @@ class Store:
         )
         for execution in self._executions.values():
             self._follow(execution)
-        self._responses: RecordTable[tuple[str, str, str], tuple[str, str]] = tables.open("pipeline client token")
+        self._responses: RecordTable[tuple[str, str, str], tuple[str, str]] = tables.open(
+            "pipeline client token", restore=_restored_response
+        )
         self._lock = threading.RLock()
 
     def _follow(self, execution: PipelineExecution) -> None:
@@ -205,6 +206,16 @@ class Store:
     def _remember(self, token: ClientToken, arn: str) -> None:
         if token.token:
             self._responses[token.operation, token.region, token.token] = (token.request, arn)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _restored_response(kept: tuple[str, str]) -> tuple[str, str]:
+    """Return the digest of a request and the ARN. An older state folder has the JSON of the request instead."""
+    request, arn = kept
+    return _digest(request) if request.startswith("{") else request, arn
 
 
 def _definition_form(step_types: Mapping[str, StepType]) -> KeptForm:

@@ -37,7 +37,7 @@ class CallbackStep(StepType):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._tokens: RecordTable[str, _CallbackToken] = environment.tables.open(
-            "callback token", _CallbackToken, _CallbackAnswer, StepResult
+            "callback token", _CallbackToken, _CallbackAnswer, StepResult, restore=_with_digest
         )
         # Those of tokens that are not answered, or whose step has not got the answer yet.
         self._waiting: dict[str, _CallbackActivity] = {}
@@ -157,6 +157,14 @@ class _CallbackToken:
     sent: bool = False
     stopping_sent: bool = False
     answer: _CallbackAnswer | None = None
+
+
+def _with_digest(known: _CallbackToken) -> _CallbackToken:
+    """Return the token with the digest of its answer, which an older state folder lacks."""
+    answer = known.answer
+    if answer is None or answer.digest or answer.result is None:
+        return known
+    return replace(known, answer=_CallbackAnswer.of(answer.result, answer.request_token))
 
 
 class _CallbackActivity:
