@@ -59,7 +59,10 @@ def _connect() -> sqlite3.Connection:
     import sqlite3
     import tempfile
 
-    descriptor, path = tempfile.mkstemp(prefix="geopipe-emulator-")
+    # As SQLite does, prefer /var/tmp to /tmp, which is in memory on many systems.
+    folder = os.environ.get("TMPDIR") or "/var/tmp"
+    usable = folder if os.access(folder, os.W_OK | os.X_OK) else None
+    descriptor, path = tempfile.mkstemp(prefix="geopipe-emulator-", dir=usable)
     os.close(descriptor)
     try:
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

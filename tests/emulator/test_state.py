@@ -24,6 +24,7 @@ from geopipe_emulator.service import Environment, RequestContext
 from geopipe_emulator.services.sagemaker.steps.base import StepResult, Task
 from geopipe_emulator.services.sagemaker.steps.callback import CallbackStep
 from geopipe_emulator.services.sagemaker.store import ClientToken, Store
+from geopipe_emulator.services.sqs.moto_patch import DELETED_HANDLES
 from geopipe_emulator.settings import Settings
 from geopipe_emulator.state.errors import StateError
 from geopipe_emulator.state.file import FORMAT, StateFile, create
@@ -191,6 +192,25 @@ def test_an_emulator_that_ends_and_a_reset_are_kept_too(tmp_path: Path) -> None:
     with Emulator(state_dir=tmp_path / "a") as emulator:
         assert emulator.client("sqs").list_queues()["QueueUrls"] == [f"{url}/{kept.ACCOUNT}/after"]
         assert emulator.client("ssm").describe_parameters()["Parameters"] == []
+
+
+def test_a_message_that_was_deleted_before_a_restart_can_be_deleted_again(tmp_path: Path) -> None:
+    def delete_messages(sqs: Any, count: int) -> str:
+        for _ in range(count // 10):
+            entries = [{"Id": str(number), "MessageBody": "text"} for number in range(10)]
+            sqs.send_message_batch(QueueUrl=url, Entries=entries)
+            received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+            handles = [message["ReceiptHandle"] for message in received]
+            deletions = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
+            sqs.delete_message_batch(QueueUrl=url, Entries=deletions)
+        return str(handles[-1])
+
+    with Emulator(state_dir=tmp_path / "a") as emulator:
+        url = emulator.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+        last = delete_messages(emulator.client("sqs"), 2 * DELETED_HANDLES - 10)
+    with Emulator(state_dir=tmp_path / "a") as emulator:
+        delete_messages(emulator.client("sqs"), 20)
+        emulator.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=last)
 
 
 # Folders that are refused

@@ -273,7 +273,8 @@ class SqsPatch:
             return
         last = self._gate(call.context.region, name).deleted
         last.extend(handle for handle in handles if handle in queue.deleted_messages)
-        if len(queue.deleted_messages) > 2 * DELETED_HANDLES:
+        # Of those that a state folder had, the order is not known: they stay until there are enough later ones.
+        if len(queue.deleted_messages) > 2 * DELETED_HANDLES and len(last) == DELETED_HANDLES:
             queue.deleted_messages = set(last)
 
     def _forget_deliveries(self, handles: set[str]) -> None:
