@@ -10,13 +10,15 @@ the lock of a deployment, or to repeat a call.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 
 class CallTurn:
-    """The turn of the clients whose events it watches."""
+    """The turn of the clients whose events it watches. `refresh` gets new credentials where the old ones expire."""
 
-    def __init__(self) -> None:
+    def __init__(self, refresh: Callable[[], object] = lambda: None) -> None:
+        self._refresh = refresh
         self._lock = threading.Lock()
         self._holder = 0
 
@@ -34,5 +36,6 @@ class CallTurn:
     def _take(self, model: Any, **_: Any) -> None:
         # The checksum of an upload takes long, and other threads can compute meanwhile.
         if not model.has_streaming_input and self._holder != threading.get_ident():
+            self._refresh()  # botocore would while it signs the request, which can take long
             self._lock.acquire()
             self._holder = threading.get_ident()

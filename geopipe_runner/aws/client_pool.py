@@ -44,7 +44,7 @@ class ClientPool:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._read: dict[Hashable, Future[Any]] = {}
-        self._turn = CallTurn()
+        self._turn = CallTurn(self._refresh_credentials)
 
     def once(self, what: Hashable, read: Callable[[], T]) -> Future[T]:
         """Returns what `read` returns. The first deployment reads it, and the others wait for the same result.
@@ -70,6 +70,11 @@ class ClientPool:
                 client.meta.service_model.shape_for_error_code("")
                 self._clients[service] = client
         return _bind(self._clients[service], hooks, self._turn)
+
+    def _refresh_credentials(self) -> None:
+        credentials = self.session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()
 
 
 class ClientPools:

@@ -125,3 +125,20 @@ def test_an_upload_needs_no_turn(deployments: PooledDeployments) -> None:
     upload = partial(deployments.one.client("s3").put_object, Bucket="one", Key="k", Body=b"rows")
     in_background(upload).result(SECONDS)
     other.result(SECONDS)
+
+
+def test_no_one_has_the_turn_while_credentials_are_refreshed(
+    deployments: PooledDeployments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = deployments.pool.session.get_credentials()
+    freeze, refreshed = credentials.get_frozen_credentials, threading.Event()
+
+    def refresh() -> Any:
+        if not refreshed.is_set():
+            refreshed.set()
+            await_other_call(deployments)
+        return freeze()
+
+    monkeypatch.setattr(credentials, "get_frozen_credentials", refresh)
+    deployments.one.client("s3").head_bucket(Bucket="one")
+    assert refreshed.is_set() and len(deployments.sent) == 2
