@@ -8,6 +8,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+from geopipe_emulator.services.logs import moto_patch
 from geopipe_emulator.services.logs.cold_events import BLOCK_EVENTS
 from tests.support.emulator_endpoint import Emulator
 
@@ -130,3 +131,31 @@ def test_a_long_stream_is_described_and_queried(emulator: Emulator, long_stream:
     )
     results = logs.get_query_results(queryId=query["queryId"])["results"]
     assert sorted(field["value"] for row in results for field in row if field["field"] == "@message") == sorted(lines)
+
+
+def test_a_part_of_the_time_of_a_long_stream(emulator: Emulator, long_stream: tuple[str, list[str], int]) -> None:
+    group, lines, begin = long_stream
+    logs = emulator.client("logs")
+    for first, last in ((0, 1), (BLOCK_EVENTS - 1, BLOCK_EVENTS), (70, 190), (len(lines) - 3, len(lines) - 1)):
+        wanted = {"startTime": begin + first * SECOND, "endTime": begin + last * SECOND}
+        found = logs.filter_log_events(logGroupName=group, **wanted)["events"]
+        assert [event["message"] for event in found] == lines[first : last + 1]
+        read = logs.get_log_events(logGroupName=group, logStreamName="s", startFromHead=True, **wanted)["events"]
+        assert set(lines[first:last]) <= {event["message"] for event in read} <= set(lines[first : last + 1])
+    assert len(logs.filter_log_events(logGroupName=group)["events"]) == len(lines), "no limit is left behind"
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50, 100])
+def test_what_matches_on_later_pages_is_found(
+    emulator: Emulator, long_stream: tuple[str, list[str], int], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(moto_patch, "MAX_EVENTS", 100)
+    group, lines, _ = long_stream
+    pages = (
+        emulator.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=group, filterPattern="%9 %", PaginationConfig={"PageSize": limit})
+    )
+    found = [[event["message"] for event in page["events"]] for page in pages]
+    assert [message for page in found for message in page] == [line for line in lines if "9 " in line]
+    assert all(len(page) <= limit for page in found)

@@ -9,13 +9,14 @@ exist.
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ...http.request import Response
 from ...protocol.error_response import render_error
 from ...protocol.errors import ServiceError
 from ...protocol.request_metadata import claimed_parameters
-from .cold_events import store_events_cold
+from .cold_events import reading, store_events_cold
 from .filter_pattern import InvalidPatternError, Matches, parse_pattern
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ class LogsPatch:
     service = "logs"
 
     def handle(self, call: Call, forward: Forward) -> Response:
-        if call.operation == "FilterLogEvents":
-            return self._filter(call, forward)
+        if call.operation in ("FilterLogEvents", "GetLogEvents"):
+            parameters = claimed_parameters(call.request)
+            with reading(parameters.get("startTime"), parameters.get("endTime")):
+                return self._filter(call, forward) if call.operation == "FilterLogEvents" else forward(call)
         if call.operation == "CreateLogStream":
             return self._create_stream(call, forward)
         if call.operation == "DeleteLogGroup":
@@ -60,30 +63,25 @@ class LogsPatch:
         return self._filter_pages(call, forward, parameters, matches)
 
     def _filter_pages(self, call: Call, forward: Forward, parameters: dict[str, Any], matches: Matches) -> Response:
-        """Read pages without a pattern until a page of matching events is full."""
+        """Read without a pattern, and select from the first page, and from all others if that is not enough."""
         limit = parameters.get("limit") or MAX_EVENTS
         if not isinstance(limit, int) or not 1 <= limit <= MAX_EVENTS:
             call.request.replace_body(json.dumps(parameters).encode())
             return forward(call)
-        events: list[dict[str, Any]] = []
-        while True:
-            call.request.replace_body(json.dumps(parameters | {"limit": MAX_EVENTS}).encode())
-            response = forward(call)
-            if response.status >= 300:
-                return response
-            content = json.loads(response.content())
-            events += (event for event in content["events"] if matches(event["message"]))
-            token = content.pop("nextToken", None)
-            if len(events) > limit or (token and len(events) == limit):
-                last = events[limit - 1]
-                # moto's own form of a token: the event after which the next page begins.
-                token = f"{parameters['logGroupName']}@{last['logStreamName']}@{last['eventId']}"
-                break
-            if not token:
-                break
-            parameters["nextToken"] = token
-        content |= {"events": events[:limit]} | ({"nextToken": token} if token else {})
-        return response.with_content(json.dumps(content).encode())
+        call.request.replace_body(json.dumps(parameters | {"limit": MAX_EVENTS}).encode())
+        response = forward(call)
+        if response.status >= 300:
+            return response
+        content = json.loads(response.content())
+        events = [event for event in content["events"] if matches(event["message"])]
+        token = content.pop("nextToken", None)
+        if token and len(events) <= limit:
+            events += (event for event in _rest(call, parameters, token) if matches(event["message"]))
+        if len(events) > limit:
+            last = events[limit - 1]
+            # moto's own form of a token: the event after which the next page begins.
+            content["nextToken"] = f"{parameters['logGroupName']}@{last['logStreamName']}@{last['eventId']}"
+        return response.with_content(json.dumps(content | {"events": events[:limit]}).encode())
 
     def restore(self, account_id: str) -> None:
         """Keep the events of restored streams in cold storage."""
@@ -111,6 +109,25 @@ class LogsPatch:
         if group is not None and response.status < 300:
             backend.tagger.delete_all_tags_for_resource(group.arn)
         return response
+
+
+def _rest(call: Call, parameters: dict[str, Any], token: str) -> list[dict[str, Any]]:
+    """Return all events after the page with this token: for each page, moto reads all of them."""
+    group = _backend(call).groups.get(parameters["logGroupName"])
+    if group is None:
+        return []
+    events: list[dict[str, Any]]
+    events, _, _ = group.filter_log_events(
+        parameters["logGroupName"],
+        parameters.get("logStreamNames", []),
+        parameters.get("startTime"),
+        parameters.get("endTime"),
+        limit=sys.maxsize,
+        next_token=token,
+        filter_pattern=None,
+        interleaved=True,
+    )
+    return events
 
 
 def _require_group(call: Call) -> None:
