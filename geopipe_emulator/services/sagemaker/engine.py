@@ -69,9 +69,10 @@ class Engine:
     def retry(self, execution: PipelineExecution, max_parallel: int | None) -> None:
         self._launch(execution, execution.retry(max_parallel))
 
-    def forget(self, execution: PipelineExecution) -> None:
+    def forget(self, executions: Iterable[PipelineExecution]) -> None:
+        arns = frozenset(execution.request.arn for execution in executions)
         for step_type in self._step_types:
-            step_type.forget(execution.request.arn)
+            step_type.forget(arns)
 
     def open_step(self, execution: PipelineExecution, run: StepRun, scope: ResolutionScope) -> Activity:
         """Return the activity of a step that is about to start."""

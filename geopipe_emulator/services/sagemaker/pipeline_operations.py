@@ -112,8 +112,7 @@ class PipelineOperations:
     def delete(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
         arn = pipeline_arn(request["PipelineName"], context)
         token = ClientToken.of("DeletePipeline", context.region, request)
-        for execution in self._store.delete_pipeline(arn, token):
-            self._engine.forget(execution)
+        self._engine.forget(self._store.delete_pipeline(arn, token))
         return {"PipelineArn": arn}
 
     def list(self, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:

@@ -8,7 +8,7 @@ step type by name.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -135,8 +135,8 @@ class StepType(ABC):
         """
         return None
 
-    def forget(self, execution_arn: str) -> None:  # noqa: B027 - most types keep nothing
-        """Drop what is kept for an execution whose history is deleted."""
+    def forget(self, execution_arns: Collection[str]) -> None:  # noqa: B027 - most types keep nothing
+        """Drop what is kept for executions whose history is deleted."""
 
     def close(self) -> None:  # noqa: B027 - most types leave nothing behind
         """End what still runs: the service stops."""

@@ -12,7 +12,7 @@ import logging
 import secrets
 import string
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -92,9 +92,9 @@ class CallbackStep(StepType):
             if known.token in self._tokens:
                 self._tokens.load(known.token, known)
 
-    def forget(self, execution_arn: str) -> None:
+    def forget(self, execution_arns: Collection[str]) -> None:
         with self._lock:
-            forgotten = [t for t, known in self._tokens.items() if known.execution_arn == execution_arn]
+            forgotten = [token for token, known in self._tokens.items() if known.execution_arn in execution_arns]
             for token in forgotten:
                 del self._tokens[token]
                 self._waiting.pop(token, None)

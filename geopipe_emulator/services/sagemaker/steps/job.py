@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -102,9 +102,9 @@ class JobStep(StepType):
             **{key: body.get(key) for key in self.cached_fields},
         }
 
-    def forget(self, execution_arn: str) -> None:
+    def forget(self, execution_arns: Collection[str]) -> None:
         with self._lock:
-            for key in [key for key in self._failures if key[0] == execution_arn]:
+            for key in [key for key in self._failures if key[0] in execution_arns]:
                 del self._failures[key]
 
     def open(self, task: Task) -> Activity:
