@@ -7,6 +7,7 @@ it reads, and a full disk then takes values that were kept before.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import threading
@@ -101,16 +102,41 @@ class ColdBytes:
 
 
 class ColdValue:
-    """A value on disk, as a pickle."""
+    """A value on disk, as a pickle. `ColdBytes` in it are kept apart: to read the value does not read them."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "_parts")
 
     def __init__(self, value: Any) -> None:
-        self._data = ColdBytes(pickle.dumps(value, protocol=5))
+        pickler = _ColdPickler()
+        pickler.dump(value)
+        self._data = ColdBytes(pickler.output.getvalue())
+        self._parts = tuple(pickler.parts)
 
     def read(self) -> Any:
         """Return a new copy of the value."""
-        return pickle.loads(self._data.read())
+        return _ColdUnpickler(self._data.read(), self._parts).load()
+
+
+class _ColdPickler(pickle.Pickler):
+    def __init__(self) -> None:
+        self.output = io.BytesIO()
+        self.parts: list[ColdBytes] = []
+        super().__init__(self.output, protocol=5)
+
+    def persistent_id(self, item: Any) -> int | None:
+        if not isinstance(item, ColdBytes):
+            return None
+        self.parts.append(item)
+        return len(self.parts) - 1
+
+
+class _ColdUnpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, parts: tuple[ColdBytes, ...]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._parts = parts
+
+    def persistent_load(self, number: int) -> ColdBytes:
+        return self._parts[number]
 
 
 class ColdMapping(Mapping[str, Any]):

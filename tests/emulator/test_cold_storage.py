@@ -31,6 +31,20 @@ def test_values_come_back_as_copies() -> None:
     assert cold.read() == VALUE
 
 
+def test_bytes_in_a_value_stay_on_disk_until_they_are_read() -> None:
+    storage = ColdStorage()
+    part = ColdBytes(b"part" * 10_000, storage)
+    cold = ColdValue({"part": part, "again": [part], "text": "t"})
+    del part
+    first, second = cold.read(), cold.read()
+    assert first["part"] is first["again"][0] is second["part"]
+    assert first["part"].read() == b"part" * 10_000 and first["text"] == "t"
+    assert len(cold._data.read()) < 500
+    del cold, first
+    ColdBytes(b"next", storage).read()
+    assert second["part"].read() == b"part" * 10_000
+
+
 def test_a_mapping_reads_like_a_dict() -> None:
     cold = ColdMapping(VALUE)
     assert cold == VALUE

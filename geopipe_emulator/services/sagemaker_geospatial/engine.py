@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from geopipe_gazetteer.gazetteer import default_places
 
+from ...cold_storage import ColdBytes
 from ...service import Environment
 from .addresses import AddressBook
 from .reverse_geocoding import Attributes, InputError, enrich
@@ -193,7 +194,7 @@ class JobEngine:
         # The export reads its job through the API, and AWS requires that its role allows that.
         self._client_as(job.export.role_arn, "sagemaker-geospatial").get_vector_enrichment_job(Arn=job.arn)
         prefix = S3Uri.parse(job.export.output_config["S3Data"]["S3Uri"])
-        file = io.BytesIO(job.result) if isinstance(job.result, bytes) else job.result
+        file = io.BytesIO(job.result.read()) if isinstance(job.result, ColdBytes) else job.result
         upload(self._client_as(job.export.role_arn, "s3"), file, prefix.below(random_id(), "results_0.csv"))
 
 

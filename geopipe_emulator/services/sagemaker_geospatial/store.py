@@ -12,6 +12,7 @@ from enum import StrEnum
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
+from ...cold_storage import ColdBytes
 from ...state.records import KeptForm, RecordTables
 
 # A larger result goes to a file without a name, which ends with this process in any case.
@@ -76,9 +77,13 @@ class Export:
     failure: EnrichmentFailure | None = None
 
 
+JobResult = ColdBytes | SpooledTemporaryFile[bytes]
+"""The output of a job. A long one is in a file of its own."""
+
+
 @dataclass(frozen=True)
 class EnrichmentJob:
-    """A vector enrichment job: its request and its state. `result` is the finished output, in a file if it is long."""
+    """A vector enrichment job: its request and its state. `result` is the finished output."""
 
     arn: str
     name: str
@@ -92,7 +97,7 @@ class EnrichmentJob:
     status: Status = Status.INITIALIZING
     ended: datetime | None = None
     failure: EnrichmentFailure | None = None
-    result: bytes | SpooledTemporaryFile[bytes] | None = None
+    result: JobResult | None = None
     export: Export | None = None
 
     @property
@@ -121,7 +126,10 @@ class JobStore:
         self._jobs: dict[str, EnrichmentJob] = (tables or RecordTables()).open(
             "geospatial job",
             *(EnrichmentJob, EnrichmentFailure, Export, ExportStatus, Status),
-            forms=(KeptForm("result", SpooledTemporaryFile, _content, _file_of),),
+            forms=(
+                KeptForm("result", SpooledTemporaryFile, _content, _result_of),
+                KeptForm("result", ColdBytes, ColdBytes.read, _result_of),
+            ),
             is_cold=lambda job: job.is_cold,
         )
         self._by_token = {job.client_token: job.arn for job in self._jobs.values() if job.client_token is not None}
@@ -209,12 +217,12 @@ class JobStore:
         return job
 
 
-def finished_result(file: SpooledTemporaryFile[bytes]) -> bytes | SpooledTemporaryFile[bytes]:
-    """Return what a job has written in the form in which the job keeps it: a short one without a file."""
+def finished_result(file: SpooledTemporaryFile[bytes]) -> JobResult:
+    """Return what a job has written in the form in which the job keeps it: a short one in cold storage."""
     if file.seek(0, io.SEEK_END) > KEPT_IN_MEMORY:
         return file
     with file:
-        return _content(file)
+        return ColdBytes(_content(file))
 
 
 def _content(result: SpooledTemporaryFile[bytes]) -> bytes:
@@ -226,7 +234,9 @@ def _content(result: SpooledTemporaryFile[bytes]) -> bytes:
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
 
 
-def _file_of(content: bytes) -> SpooledTemporaryFile[bytes]:
+def _result_of(content: bytes) -> JobResult:
+    if len(content) <= KEPT_IN_MEMORY:
+        return ColdBytes(content)
     result = SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115 - it lives as long as its job
     result.write(content)
     return result
