@@ -168,3 +168,23 @@ def test_an_interruption_is_printed_below_the_terminals_own_line() -> None:
         print_error(AwsError("Gone."), stream)
     assert terminal.getvalue() == "\nError: Interrupted.\nError: Gone.\n"
     assert file.getvalue() == "Error: Interrupted.\nError: Gone.\n"
+
+
+NOTES = (
+    "Warning: job.workers has no effect with job.provider sagemaker_geospatial; it is for job.kind map_rows\nand more",
+    "a-name-that-is-longer-than-the-terminal-is-wide/" * 2,
+    "columns   keep   their   gaps",
+)
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_a_note_breaks_between_words_on_a_terminal_and_nowhere_else(terminal: Written, note: str) -> None:
+    lines = terminal.emit(events.Note(note)).rstrip("\n").split("\n")
+    words = note.split()
+    assert [word for line in lines for word in line.split()] == words
+    assert all(len(line) <= 60 or len(line.split()) == 1 for line in lines)
+    assert all(line.startswith(" " * 8) for line in lines)
+    transcript = Written(io.StringIO()).emit(events.Note(note))
+    assert transcript == "".join(f"{' ' * 8}{line}\n" for line in note.split("\n"))
+    if len(note) < 50:
+        assert lines == [" " * 8 + note]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import textwrap
 import threading
 import time
 from collections.abc import Iterable
@@ -103,7 +104,7 @@ class TextReport:
                     self._setup.add(event.outcome)
 
             case events.Note():
-                self._print_all(_INDENT + line for line in event.text.split("\n"))
+                self._print_all(part for line in event.text.split("\n") for part in self._indented(line))
 
             case events.ExecutionStarted():
                 self._close_setup()
@@ -269,6 +270,14 @@ class TextReport:
     @property
     def _rule(self) -> str:
         return rule(shutil.get_terminal_size().columns if self.live else None)
+
+    def _indented(self, line: str) -> Iterable[str]:
+        """Returns a line of a note; on a terminal, as many as it takes without a break inside of a word."""
+        width = shutil.get_terminal_size().columns
+        if not self.live or len(_INDENT) + len(line) <= width:
+            return [_INDENT + line]
+        parts = textwrap.wrap(line, max(1, width - len(_INDENT)), break_long_words=False, break_on_hyphens=False)
+        return [_INDENT + part for part in parts]
 
     def _print_block(self, *lines: Line) -> None:
         """Print lines between two rules."""
