@@ -95,12 +95,18 @@ def test_the_dead_letter_queue_gets_the_rest_with_the_reason(
     assert attributes["RULE_ARN"].endswith(":rule/r")
 
 
-def test_one_broken_piece_of_work_does_not_end_the_agenda(agenda: Agenda) -> None:
-    done = threading.Event()
+def test_one_broken_piece_of_work_does_not_end_the_agenda(agenda: Agenda, capsys: pytest.CaptureFixture[str]) -> None:
+    done, said = threading.Event(), []
     for _ in range(9):
         agenda.add(lambda: [][0])
     agenda.add(done.set, 0.001)
     assert done.wait(90)
+
+    def each_is_reported() -> bool:
+        said.append(capsys.readouterr().err)
+        return "".join(said).count("an event was not delivered\nTraceback") == 9
+
+    eventually(each_is_reported)
 
 
 def test_a_record_carries_the_attempts_into_the_next_process(tmp_path: Path) -> None:
