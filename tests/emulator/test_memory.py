@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
-import time
-import tracemalloc
-import uuid
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -19,8 +15,7 @@ from geopipe_emulator.emulator import default_services
 from geopipe_emulator.services.sqs.moto_patch import DELETED_HANDLES
 from geopipe_emulator.settings import Settings
 from tests.support.emulator_endpoint import Emulator, StartEmulator
-from tests.support.kept_account import TRUST_OF_ALL
-from tests.support.wait import eventually
+from tests.support.paths import ROOT
 
 ACCOUNT = "200000000082"
 REGION = "us-west-2"
@@ -76,59 +71,16 @@ def test_what_is_deleted_or_replaced_is_not_kept_in_memory(
     assert gone() is None
 
 
-def log_lines(endpoint: Emulator, name: str, count: int) -> None:
-    logs, moment = endpoint.client("logs"), int(time.time() * 1000)
-    logs.create_log_group(logGroupName=name)
-    logs.create_log_stream(logGroupName=name, logStreamName="one")
-    events = [{"timestamp": moment, "message": f"START RequestId: {uuid.uuid4()} of line {n}"} for n in range(count)]
-    logs.put_log_events(logGroupName=name, logStreamName="one", logEvents=events)
-
-
-def objects(endpoint: Emulator, name: str, count: int) -> None:
-    s3 = endpoint.client("s3")
-    s3.create_bucket(Bucket=f"{name}-objects", CreateBucketConfiguration={"LocationConstraint": REGION})
-    for number in range(count):
-        s3.put_object(Bucket=f"{name}-objects", Key=f"{number}", Body=os.urandom(20_000))
-
-
-def executions(endpoint: Emulator, name: str, count: int) -> None:
-    sagemaker = endpoint.client("sagemaker")
-    definition = {
-        "Version": "2020-12-01",
-        "Parameters": [{"Name": f"p{n}", "Type": "String", "DefaultValue": str(n)} for n in range(10)],
-        "Steps": [{"Name": "f", "Type": "Fail", "Arguments": {"ErrorMessage": "x" * 3000}}],
-    }
-    trust = json.dumps(TRUST_OF_ALL)
-    role = endpoint.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=json.dumps(definition), RoleArn=role)
-
-    def has_failed(arn: str) -> bool:
-        status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"]
-        return bool(status == "Failed")
-
-    for number in range(count):
-        values = [{"Name": f"p{n}", "Value": f"{number:03}{n}" * 250} for n in range(10)]
-        arn = sagemaker.start_pipeline_execution(PipelineName=name, PipelineParameters=values)["PipelineExecutionArn"]
-        eventually(partial(has_failed, arn))
-
-
+@pytest.mark.process
 @pytest.mark.parametrize(
-    ("make", "count", "most"), [(log_lines, 10_000, 60), (objects, 60, 12_000), (executions, 40, 12_000)]
+    ("kind", "count", "most"), [("log lines", 10_000, 60), ("objects", 60, 12_000), ("executions", 40, 12_000)]
 )
-def test_what_is_kept_takes_little_memory(
-    endpoint: Emulator, make: Callable[[Emulator, str, int], None], count: int, most: int
-) -> None:
+def test_what_is_kept_takes_little_memory(kind: str, count: int, most: int) -> None:
     """`most` is in bytes each, which have more bytes of text or content: about 70, 20,000, and 13,000."""
-    # What the first calls import and make does not count.
-    make(endpoint, "first", 3)
-    gc.collect()
-    tracemalloc.start()
-    try:
-        make(endpoint, "many", count)
-        gc.collect()
-        assert tracemalloc.get_traced_memory()[0] / count < most
-    finally:
-        tracemalloc.stop()
+    measure = [sys.executable, "-m", "tests.support.kept_memory", kind, str(count)]
+    measured = subprocess.run(measure, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert measured.returncode == 0, measured.stderr
+    assert float(measured.stdout) < most
 
 
 def test_few_handles_of_deleted_messages_are_kept(endpoint: Emulator) -> None:
