@@ -14,7 +14,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from .store import FunctionRecord
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _PREFIX = "geopipe-functions-"
+# Seconds that the end of the emulator waits for code that is being unpacked.
+_FILLED_WITHIN = 2.0
 # An interpreter that reads no environment, no user folder and no site-packages.
 _ISOLATED = (sys.executable, "-I", "-S", "-B", "-X", "utf8")
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
@@ -50,6 +54,9 @@ class Workspace:
     def __init__(self, parent: Path | None = None) -> None:
         self._parent = parent
         self._folder: Path | None = None
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._fillers = 0
 
     @property
     def folder(self) -> Path:
@@ -78,11 +85,35 @@ class Workspace:
         return any(path.is_relative_to(folder.resolve()) for path in needed)
 
     def close(self) -> None:
+        """Remove the folder, after what is being written into it."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.wait_for(lambda: not self._fillers, _FILLED_WITHIN)
         if self._folder is not None:
             remove(self._folder)
 
     def new_folder(self, name: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+        """Raises OSError: the emulator ends, or the system refuses."""
+        with self._changed:
+            self._require_open()
+            return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Within this block the folder stays, unless the block takes too long. Raises OSError: the emulator ends."""
+        with self._changed:
+            self._require_open()
+            self._fillers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._fillers -= 1
+                self._changed.notify_all()
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise OSError("the emulator ends")
 
 
 def _temporary_folder() -> Path:

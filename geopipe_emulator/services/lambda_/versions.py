@@ -187,16 +187,17 @@ class _CodeFolder:
             return self._task, self._layers
 
     def _filled(self, kind: str, content: Sequence[DeploymentPackage]) -> Path:
-        folder = self._workspace.new_folder(f"{kind}-{self._function.key.name}")
-        try:
-            for package in content:
-                packages.unpack(package, folder)
-            if not sandbox.can_mount():
-                packages.make_read_only(folder)
-        except BaseException:
-            remove(folder)
-            raise
-        return folder
+        with self._workspace.filling():
+            folder = self._workspace.new_folder(f"{kind}-{self._function.key.name}")
+            try:
+                for package in content:
+                    packages.unpack(package, folder)
+                if not sandbox.can_mount():
+                    packages.make_read_only(folder)
+            except BaseException:
+                remove(folder)
+                raise
+            return folder
 
     def remove(self) -> None:
         with self._lock:
