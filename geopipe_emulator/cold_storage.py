@@ -16,6 +16,8 @@ from collections.abc import ItemsView, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .leftovers import temporary_folder
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -46,6 +48,7 @@ class ColdStorage:
             return data
 
     def read(self, number: int) -> bytes:
+        """Return the bytes that `add` keeps under this number."""
         with self._lock:
             [(data,)] = self._opened().execute("SELECT data FROM kept WHERE number = ?", (number,))
         return bytes(data)
@@ -60,10 +63,7 @@ def _connect() -> sqlite3.Connection:
     import sqlite3
     import tempfile
 
-    # As SQLite does, prefer /var/tmp to /tmp, which is in memory on many systems.
-    folder = os.environ.get("TMPDIR") or "/var/tmp"
-    usable = folder if os.access(folder, os.W_OK | os.X_OK) else None
-    descriptor, path = tempfile.mkstemp(prefix="geopipe-emulator-", dir=usable)
+    descriptor, path = tempfile.mkstemp(prefix="geopipe-emulator-", dir=temporary_folder())
     os.close(descriptor)
     try:
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

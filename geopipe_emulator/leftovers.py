@@ -1,11 +1,21 @@
-"""Removes the temporary folders of emulators that were killed. Their names have the id of the process."""
+"""Where temporary files are, and the removal of what killed emulators left there. Its names have the process id."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import tempfile
 from pathlib import Path
+
+
+def temporary_folder() -> Path:
+    """Returns the system's temporary folder; instead of /tmp, /var/tmp if it is as good.
+
+    /tmp is in memory on many systems, and functions can have a /tmp of their own.
+    """
+    folder, other = Path(tempfile.gettempdir()), Path("/var/tmp")
+    return other if folder == Path("/tmp") and other.is_dir() and os.access(other, os.W_OK) else folder
 
 
 def sweep(parent: Path, prefix: str) -> None:

@@ -98,7 +98,7 @@ def test_reads_do_not_depend_on_a_disk_that_became_full_later() -> None:
 
 
 def test_the_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     storage = ColdStorage()
     assert ColdBytes(b"data", storage).read() == b"data"
     assert isinstance(storage.add(b"more"), int)
@@ -111,23 +111,22 @@ def test_the_file_is_in_the_chosen_folder_or_in_one_that_is_on_disk(
 ) -> None:
     places: list[Any] = []
 
-    def refuse(prefix: str, dir: str | None) -> tuple[int, str]:
+    def refuse(prefix: str, dir: Path) -> tuple[int, str]:
         places.append(dir)
         raise OSError(28, "No space left on device")
 
     folder = tmp_path / chosen if chosen else None
     if folder is not None:
         folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder or ""))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder or "/tmp"))
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
     assert ColdStorage().add(b"data") == b"data"
-    assert places == [str(folder or "/var/tmp")]
+    assert places == [folder or Path("/var/tmp")]
 
 
 def test_without_a_folder_for_the_file_everything_stays_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert ColdStorage().add(b"data") == b"data"
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from geopipe_emulator.services.lambda_ import memory
+from geopipe_emulator.services.lambda_ import memory, sandbox
 from geopipe_emulator.services.lambda_.sandbox import Workspace
 from tests.support.emulator_endpoint import Emulator
 from tests.support.functions import ACCOUNT_ID, REGION, TRUST, Functions, arn_of, make_role, refused, zipped
@@ -423,6 +424,34 @@ def test_a_workspace_in_use_is_not_swept(tmp_path: Path) -> None:
     mine.close()
     other.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_goes_after_the_code_that_is_being_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_FILLED_WITHIN", 90)
+    workspace, is_filling, may_end = Workspace(tmp_path), threading.Event(), threading.Event()
+    workspace.open()
+
+    def fill() -> None:
+        with workspace.filling():
+            folder = workspace.new_folder("task-f")
+            is_filling.set()
+            assert may_end.wait(90)
+            (folder / "handler.py").write_text("")
+
+    filler, closer = threading.Thread(target=fill), threading.Thread(target=workspace.close)
+    filler.start()
+    assert is_filling.wait(90)
+    closer.start()
+    eventually(lambda: workspace._is_closed)
+    may_end.set()
+    filler.join()
+    closer.join()
+    assert list(tmp_path.iterdir()) == []
+    for begin in (lambda: workspace.new_folder("scratch"), lambda: workspace.filling().__enter__()):
+        with pytest.raises(OSError, match="the emulator ends"):
+            begin()
 
 
 def test_what_a_handler_leaves_running_ends_with_its_environment(

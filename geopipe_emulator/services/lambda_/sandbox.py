@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...leftovers import remove, sweep
+from ...leftovers import remove, sweep, temporary_folder
 from ...protocol.errors import ServiceError
 from ...service import Credentials
 from .store import FunctionRecord
@@ -69,7 +69,7 @@ class Workspace:
         return self.folder / "runtime"
 
     def open(self) -> None:
-        parent = self._parent or _temporary_folder()
+        parent = self._parent or temporary_folder()
         sweep(parent, _PREFIX)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
         self.runtime_folder.mkdir()
@@ -114,12 +114,6 @@ class Workspace:
     def _require_open(self) -> None:
         if self._is_closed:
             raise OSError("the emulator ends")
-
-
-def _temporary_folder() -> Path:
-    """Return where the workspace is: not /tmp if another is as good, so that functions can have a /tmp of their own."""
-    folder, other = Path(tempfile.gettempdir()), Path("/var/tmp")
-    return other if folder == Path("/tmp") and other.is_dir() and os.access(other, os.W_OK) else folder
 
 
 def _link_visible_modules(folder: Path) -> None:
