@@ -52,9 +52,9 @@ def what_to_name(folder: Path, missing: str = "") -> str:
 
 
 def yaml_files_in(folder: Path) -> list[str]:
-    """Returns the names of the YAML files in a folder, in order; none if it cannot be read."""
+    """Returns the names of the YAML files in a folder, in order, without hidden ones; none if it cannot be read."""
     try:
-        return sorted(entry.name for entry in folder.iterdir() if entry.suffix in YAML_SUFFIXES)
+        return sorted(e.name for e in folder.iterdir() if e.suffix in YAML_SUFFIXES and not e.name.startswith("."))
     except OSError:
         return []
 

@@ -70,6 +70,7 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
 
 def test_missing_file_names_similar_files(tmp_path: Path) -> None:
     (tmp_path / "local.yaml").write_bytes(SOUND)
+    (tmp_path / ".hidden.yaml").write_text("")
     assert problem_of(tmp_path / "locl.yaml") == f"1:1: there is no such file; YAML files in {tmp_path}: local.yaml"
 
 
